@@ -1,0 +1,3 @@
+module github.com/tandemkv/tandem
+
+go 1.26
