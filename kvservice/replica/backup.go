@@ -1,0 +1,137 @@
+package replica
+
+import "hash/crc32"
+
+// upstream is what a backup knows of its primary in the present epoch.
+type upstream struct {
+	installed bool   // has installed this epoch's transfer (rules L1, T3)
+	seen      uint64 // the highest Seq that was seen
+
+	// A transfer on its way in.
+	staging   Machine
+	snapIndex uint64
+	chunks    uint64 // taken so far
+	sum       uint32
+
+	installDurable bool // what was installed is durable, too
+
+	chunk, forward bool   // a chunk, a forward, is to be answered
+	gap            uint64 // Seq of a forward to be refused; 0: none
+}
+
+// takeForward is rule L1 at the receiving end.
+func (r *Replica) takeForward(m Message) {
+	u := &r.upstream
+	if !u.installed {
+		r.note("L1", m.Index, "ignored a forward: no transfer of this epoch is installed")
+		return
+	}
+	for i, e := range m.Entries {
+		if e.Index != m.Index+1+uint64(i) {
+			return // not a run of entries: malformed
+		}
+	}
+	u.seen = max(u.seen, m.Seq)
+	if m.Index > r.log.last() {
+		u.gap = max(u.gap, m.Seq)
+		return
+	}
+	for _, e := range m.Entries {
+		if e.Index <= r.log.last() {
+			if e.Index > r.log.base && r.log.at(e.Index).Epoch != e.Epoch {
+				r.broken("I5", "entry %d of epoch %d arrived where one of epoch %d is held", e.Index, e.Epoch, r.log.at(e.Index).Epoch)
+			}
+			continue // known
+		}
+		r.log.add(e)
+		r.keep(e)
+	}
+	u.forward = true
+	r.commitTo(min(m.Commit, r.log.last()))
+}
+
+// takeChunk is rule T3: one transfer an epoch, whole and at once.
+func (r *Replica) takeChunk(m Message) {
+	u := &r.upstream
+	u.seen = max(u.seen, m.Seq)
+	u.chunk = true
+	if u.installed {
+		r.note("T3", m.SnapIndex, "a chunk after the installation: answered again")
+		return
+	}
+	if u.staging == nil || (m.ChunkNumber == 0 && m.SnapIndex > u.snapIndex) {
+		u.staging, u.snapIndex, u.chunks, u.sum = r.machine.Empty(), m.SnapIndex, 0, 0
+	}
+	if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {
+		return // repeated, or ahead of what is missing
+	}
+	if err := u.staging.Load(m.Data); err != nil {
+		r.note("T1", m.SnapIndex, "threw a transfer away: "+err.Error())
+		u.staging = nil
+		u.chunks = 0
+		return
+	}
+	u.sum = crc32.Update(u.sum, castagnoli, m.Data)
+	u.chunks++
+	if !m.ChunkLast {
+		return
+	}
+	if u.sum != m.ChunkSum {
+		r.note("T1", m.SnapIndex, "threw a transfer away: it did not arrive whole")
+		u.staging = nil
+		u.chunks = 0
+		return
+	}
+	r.install(m)
+}
+
+// install replaces everything this server holds by the state transferred.
+func (r *Replica) install(m Message) {
+	u := &r.upstream
+	r.machine = u.staging
+	u.staging = nil
+	u.installed = true
+	u.installDurable = false
+	r.log = log{base: m.SnapIndex, baseEpoch: m.SnapEpoch, baseTime: m.SnapTime}
+	r.commit, r.applied, r.durable = m.SnapIndex, m.SnapIndex, 0
+	r.generation++
+	r.out.Keep = &Record{Generation: r.generation, Installed: r.machine.Snapshot(), Base: m.SnapIndex, Last: m.SnapIndex}
+	r.stats.Installs++
+	r.note("T3", m.SnapIndex, "installed a transfer")
+}
+
+// answerPrimary makes one answer of a kind serve everything that arrived.
+func (r *Replica) answerPrimary() {
+	u := &r.upstream
+	if u.gap != 0 {
+		r.answer(Gap, u.gap, r.log.last())
+		u.gap = 0
+	}
+	if !u.installed {
+		if u.chunk {
+			r.answer(ChunkTaken, u.seen, 0)
+			u.chunk = false
+		}
+		return
+	}
+	if !u.installDurable {
+		return // to have is to have durably (rule L2); Durable makes this go on
+	}
+	if u.chunk {
+		r.answer(Installed, u.seen, r.durable)
+		u.chunk = false
+	}
+	if u.forward {
+		r.answer(Acknowledge, u.seen, r.durable)
+		u.forward = false
+	}
+}
+
+func (r *Replica) answer(k Kind, seq, index uint64) {
+	m := Message{Kind: k, View: r.view, From: r.cfg.Self, To: r.view.PrimaryServer(), Seq: seq, Index: index}
+	if k == ChunkTaken {
+		m.SnapIndex = r.upstream.snapIndex
+		m.ChunkNumber = r.upstream.chunks
+	}
+	r.out.Messages = append(r.out.Messages, m)
+}

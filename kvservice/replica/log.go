@@ -1,0 +1,173 @@
+package replica
+
+import "slices"
+
+// log is the part of the one global log that this server still holds.
+type log struct {
+	base      uint64 // index of the entry before the first held
+	baseEpoch uint64 // that entry's epoch and time; zero for the beginning
+	baseTime  int64
+	entries   []Entry
+	bytes     int // of the entries held
+}
+
+func (l *log) last() uint64 { return l.base + uint64(len(l.entries)) }
+
+func (l *log) at(index uint64) Entry { return l.entries[index-l.base-1] }
+
+// stamp returns the epoch and time of the entry at index, which is held or is
+// the base.
+func (l *log) stamp(index uint64) (epoch uint64, time int64) {
+	if index == l.base {
+		return l.baseEpoch, l.baseTime
+	}
+	e := l.at(index)
+	return e.Epoch, e.Time
+}
+
+func (l *log) add(e Entry) {
+	l.entries = append(l.entries, e)
+	l.bytes += entrySize(e)
+}
+
+// slice returns copies of the entries from index on, as many as fit in max
+// bytes and at least one. Copies, because trimming clears the originals while
+// messages are under way.
+func (l *log) slice(from uint64, max int) []Entry {
+	i := from - l.base - 1
+	j, size := i, 0
+	for j < uint64(len(l.entries)) {
+		size += entrySize(l.entries[j])
+		if j > i && size > max {
+			break
+		}
+		j++
+	}
+	return slices.Clone(l.entries[i:j])
+}
+
+// trim forgets the entries up to index.
+func (l *log) trim(index uint64) {
+	l.baseEpoch, l.baseTime = l.stamp(index)
+	n := index - l.base
+	for _, e := range l.entries[:n] {
+		l.bytes -= entrySize(e)
+	}
+	clear(l.entries[:n]) // or the payloads would live as long as the array
+	l.entries = l.entries[n:]
+	l.base = index
+}
+
+// bytesAfter returns the bytes of the entries after index.
+func (l *log) bytesAfter(index uint64) int {
+	n := 0
+	for _, e := range l.entries[index-l.base:] {
+		n += entrySize(e)
+	}
+	return n
+}
+
+func entrySize(e Entry) int { return len(e.Payload) + EntryOverhead }
+
+// order gives the payload the next index (rule L1) and a time that never falls,
+// and keeps it. It returns the index.
+func (r *Replica) order(payload []byte) uint64 {
+	last := r.log.last()
+	_, floor := r.log.stamp(last)
+	e := Entry{
+		Epoch:   uint64(r.view.Viewnum),
+		Index:   last + 1,
+		Time:    max(floor, r.clock),
+		Payload: payload,
+	}
+	r.log.add(e)
+	r.requests.uncommittedBytes += entrySize(e)
+	if t := r.peer.transfer; t != nil {
+		t.keep(entrySize(e), r.cfg.MaxTransferBytes/2)
+	}
+	r.keep(e)
+	return e.Index
+}
+
+// keep asks for an entry to be made durable. Until Durable comes back the entry
+// counts for nothing.
+func (r *Replica) keep(e Entry) {
+	if r.out.Keep == nil {
+		r.out.Keep = &Record{Generation: r.generation}
+	}
+	r.out.Keep.Entries = append(r.out.Keep.Entries, e)
+	r.out.Keep.Last = e.Index
+}
+
+// Durable tells that the log of this generation is durable up to index.
+func (r *Replica) Durable(generation, index uint64) {
+	if generation != r.generation || index < r.log.base {
+		return
+	}
+	u := &r.upstream
+	u.installDurable = u.installed
+	if index = min(index, r.log.last()); index > r.durable {
+		r.durable = index
+		u.forward = u.installed // rule L2: the backup has more than it had said
+	}
+	r.advance()
+	r.check()
+}
+
+// advance commits what may be committed (rule L3), applies it and serves what
+// waited for it.
+func (r *Replica) advance() {
+	c := r.commit
+	switch r.authority {
+	case Solo:
+		c = max(c, r.durable)
+	case Joint:
+		c = max(c, min(r.durable, r.peer.match))
+	}
+	r.commitTo(c)
+	r.acknowledgeJoint()
+	r.serveReads()
+	r.unpark()
+	r.leaveIfDrained()
+}
+
+// commitTo raises the commit index and applies up to it (rule L4).
+func (r *Replica) commitTo(index uint64) {
+	if index <= r.commit {
+		return
+	}
+	r.commit = index
+	for r.applied < r.commit {
+		e := r.log.at(r.applied + 1)
+		reply := r.machine.Apply(e)
+		r.applied++
+		r.answerUpdate(e, reply)
+	}
+	r.trim()
+}
+
+// trim forgets entries that nobody needs: applied here, and either had by the
+// backup or not needed for a transfer.
+func (r *Replica) trim() {
+	floor := r.applied
+	switch {
+	case r.peer.transfer != nil:
+		floor = min(floor, r.peer.transfer.index)
+	case r.authority == Joint:
+		floor = min(floor, r.peer.match)
+	}
+	if floor > r.log.base+uint64(r.cfg.MaxEntriesToRetain) || (floor > r.log.base && r.log.bytes > r.cfg.MaxForwardBytes) {
+		r.log.trim(floor)
+	}
+}
+
+// housekeep orders what the machine wants done of its own accord (rule S4).
+func (r *Replica) housekeep() {
+	if r.authority == None || r.draining() || !r.roomToOrder(0) {
+		return
+	}
+	_, floor := r.log.stamp(r.log.last())
+	if payload := r.machine.Housekeeping(max(floor, r.clock)); payload != nil {
+		r.order(payload)
+	}
+}

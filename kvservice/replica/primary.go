@@ -1,0 +1,181 @@
+package replica
+
+// peer is what a primary knows of its backup in the present epoch.
+//
+//	match < next,  acknowledged <= sent
+type peer struct {
+	match uint64 // the last index that the backup is known to have (rule L2)
+	next  uint64 // the index to forward next; zero until the backup has installed
+
+	sent         uint64 // Seq of the last message sent
+	acknowledged uint64 // the highest Seq that an answer brought back
+	rewoundAt    uint64 // Seq at the last rewind; gaps of earlier messages are old news
+
+	transfer *transfer // while one runs
+
+	idle        int  // ticks since the last message
+	quiet       int  // ticks that something has been unanswered without progress
+	resendIn    int  // ticks until what is unanswered is sent again
+	resends     int  // in a row without progress: the pause doubles with each
+	lost        bool // a message or its answer is known to be lost
+	probe       bool // send a forward even if there is nothing to send
+	unreachable bool // report it (rule V8)
+}
+
+// taken returns how many chunks of the running transfer the backup holds.
+func (p *peer) taken() uint64 {
+	if p.transfer == nil {
+		return 0
+	}
+	return p.transfer.taken
+}
+
+// waiting tells whether the backup owes an answer.
+func (p *peer) waiting() bool {
+	return p.transfer != nil || p.acknowledged < p.sent || (p.next != 0 && p.match+1 < p.next)
+}
+
+func (p *peer) progressed() {
+	p.quiet = 0
+	p.resends = 0
+	p.resendIn = 0
+	p.unreachable = false
+}
+
+// message returns the frame of a message to the backup (rule N1), numbered.
+func (r *Replica) message(k Kind) Message {
+	r.peer.sent++
+	r.peer.idle = 0
+	return Message{Kind: k, View: r.view, From: r.cfg.Self, To: r.view.BackupServer(), Seq: r.peer.sent}
+}
+
+// forward makes the forwards that are due: entries not yet sent (rule L1), or an
+// empty one that carries the commit index, or a probe for reads that wait.
+func (r *Replica) forward() {
+	if r.authority != Joint {
+		return
+	}
+	p := &r.peer
+	probe := p.probe
+	if n := len(r.requests.reads); n > 0 && r.requests.reads[n-1].seq > p.sent {
+		probe = true // rule R2: a message sent after the read arrived
+		if p.next > r.log.last() {
+			r.stats.ReadProbes++
+		}
+	}
+	p.probe = false
+	for p.next <= r.log.last() || probe {
+		probe = false
+		m := r.message(Forward)
+		m.Index = p.next - 1
+		m.Commit = r.commit
+		if p.next <= r.log.last() {
+			m.Entries = r.log.slice(p.next, r.cfg.MaxForwardBytes)
+			p.next += uint64(len(m.Entries))
+		}
+		r.stats.Forwards++
+		r.out.Messages = append(r.out.Messages, m)
+	}
+}
+
+// takeAnswer takes what the backup says in this epoch.
+func (r *Replica) takeAnswer(m Message) {
+	p := &r.peer
+	if m.Seq > p.sent || m.Index > r.log.last() || r.authority == None {
+		return // no answer to anything that this primary sent
+	}
+	newest := m.Seq > p.acknowledged && m.Kind != Gap // a gap is no acknowledgement (rule L1)
+	if newest {
+		p.acknowledged = m.Seq
+		if p.transfer == nil && (p.next == 0 || p.match+1 >= p.next) {
+			p.progressed()
+		}
+	}
+	switch m.Kind {
+	case Acknowledge:
+		if r.authority == Joint && m.Index > p.match {
+			p.match = m.Index
+			p.progressed()
+		}
+	case Gap:
+		r.rewind(m)
+	case ChunkTaken:
+		r.chunkTaken(m, newest)
+	case Installed:
+		r.installed(m)
+	}
+	r.advance()
+	r.trim()
+}
+
+// rewind goes back to where the backup's log ends. A gap is no acknowledgement,
+// whatever index it names (rule L1).
+func (r *Replica) rewind(m Message) {
+	p := &r.peer
+	if r.authority != Joint || m.Seq <= p.rewoundAt || m.Index < p.match || m.Index+1 >= p.next {
+		return
+	}
+	p.next = m.Index + 1
+	p.rewoundAt = p.sent
+	r.stats.Rewinds++
+	r.note("L1", m.Index, "the backup saw a gap: going back")
+}
+
+// tickPeer counts what has to do with the backup.
+func (r *Replica) tickPeer() {
+	if r.authority == None || r.view.Backup == "" {
+		return
+	}
+	p := &r.peer
+	if p.idle++; p.idle >= r.cfg.HeartbeatTicks && r.authority == Joint {
+		p.probe = true
+	}
+	if !p.waiting() {
+		p.quiet, p.lost = 0, false
+		return
+	}
+	if p.quiet++; p.quiet >= r.cfg.UnreachableTicks && !p.unreachable {
+		r.ReportBackup()
+	}
+	if p.resendIn == 0 {
+		p.resendIn = r.cfg.ResendTicks << min(p.resends, 4)
+	}
+	if p.resendIn--; p.resendIn == 0 || p.lost {
+		r.Resend()
+	}
+}
+
+// Lost tells that a message to the backup, or the answer to one, is known to be
+// lost, so that the next tick sends again what is unanswered.
+func (r *Replica) Lost() { r.peer.lost = true }
+
+// Resend sends again everything that the backup has not answered.
+func (r *Replica) Resend() {
+	p := &r.peer
+	p.lost = false
+	p.resendIn = 0
+	if r.authority == None || r.view.Backup == "" || !p.waiting() {
+		return
+	}
+	p.resends++
+	r.stats.Resends++
+	if p.transfer != nil {
+		p.transfer.sent = p.transfer.taken
+	}
+	if p.next != 0 {
+		p.next = p.match + 1
+		p.probe = true
+	}
+}
+
+// ReportBackup makes pings say that the backup cannot be reached, until there is
+// progress or another view (rule V8). A report changes nothing here: only a
+// later view lets this primary go on alone (rule A5).
+func (r *Replica) ReportBackup() {
+	if r.authority == None || r.view.Backup == "" {
+		return
+	}
+	r.peer.unreachable = true
+	r.note("V8", 0, "reports its backup unreachable")
+	r.Ping()
+}

@@ -1,0 +1,334 @@
+package replica
+
+import "github.com/tandemkv/tandem"
+
+// RequestKind is the kind of a Request.
+type RequestKind uint8
+
+const (
+	// Update is ordered, committed and applied.
+	Update RequestKind = iota
+	// Read is answered from applied state once that is known to be fresh
+	// (rules R1, R2).
+	Read
+	// Local is answered at once from whatever this server holds. It suits what
+	// was fixed earlier, such as the next page of a scan.
+	Local
+)
+
+// Request is what a client asks for.
+type Request struct {
+	ID      uint64 // names the request in its Reply; unique among those that wait
+	Kind    RequestKind
+	Payload []byte // a command or a query of the Machine's
+
+	Session, Number uint64 // of an Update (rule S1); session 0: none (rule S6)
+	tandem.Target          // for whom the client means it
+}
+
+// Reply answers the Request with its ID. With OK in Err the payload is the
+// Machine's reply, and the operation ran; otherwise Outcome says what is known.
+type Reply struct {
+	ID      uint64
+	Err     tandem.Err
+	Outcome tandem.Outcome
+	Payload []byte
+}
+
+// requests is everything that clients wait for.
+type requests struct {
+	// inFlight holds who waits for the entry at an index that was ordered here,
+	// and bySession finds that index (rule S3: a duplicate joins).
+	inFlight  map[uint64]*pending
+	bySession map[requestName]uint64
+
+	uncommittedBytes int // at a primary, of the entries not yet applied
+
+	reads []read // in order of arrival; seq never falls
+
+	parked      []parked // in order of arrival
+	parkedBytes int
+}
+
+type requestName struct{ session, number uint64 }
+
+// pending is an entry on its way to being committed.
+type pending struct {
+	name requestName
+	ids  []uint64
+}
+
+// read is a read that waits to be known fresh.
+type read struct {
+	id    uint64
+	query []byte
+	index uint64 // to be applied first
+	// seq: a message of epoch with at least this number must be acknowledged
+	// first (rule R2).
+	seq   uint64
+	epoch uint
+}
+
+// parked is a request that waits for authority, for room in the log, or for a
+// view of which the client has heard and this server has not.
+type parked struct {
+	Request
+	ticks int // left until it is refused
+}
+
+func (q *requests) init() {
+	q.inFlight = make(map[uint64]*pending)
+	q.bySession = make(map[requestName]uint64)
+}
+
+// Submit takes a request. Its Reply comes among the effects, now or later,
+// unless Forget comes first.
+func (r *Replica) Submit(req Request) {
+	if (req.Cluster != 0 && r.view.Viewnum != 0 && req.Cluster != r.view.Cluster) || req.Group != r.cfg.Group {
+		r.note("V0", 0, "refused a request for another cluster or group")
+		r.refuse(req.ID, tandem.ErrWrongCluster, tandem.DidNotRun)
+		return
+	}
+	if req.Kind == Local {
+		r.reply(req.ID, r.machine.Read(req.Payload))
+		return
+	}
+	// Rule S3: a stored reply is the truth wherever it is found, for it is of
+	// applied state. Everything else is decided when the entry is applied.
+	if req.Kind == Update && req.Session != 0 {
+		if stored, ok := r.machine.Duplicate(req.Session, req.Number); ok {
+			r.note("S3", 0, "answered a duplicate from the stored reply")
+			r.reply(req.ID, stored)
+			return
+		}
+		if index, ok := r.requests.bySession[requestName{req.Session, req.Number}]; ok {
+			r.note("S3", index, "joined a duplicate to the request in flight")
+			p := r.requests.inFlight[index]
+			p.ids = append(p.ids, req.ID)
+			return
+		}
+	}
+	switch {
+	case !r.isPrimary():
+		if req.Viewnum <= r.view.Viewnum {
+			r.refuse(req.ID, tandem.ErrWrongServer, tandem.DidNotRun)
+			return
+		}
+		r.park(req)
+		r.Ping() // the client has heard of a view that this server has not
+	case r.draining():
+		r.refuse(req.ID, tandem.ErrWrongServer, tandem.DidNotRun)
+	case r.authority == None:
+		r.park(req)
+	case req.Kind == Read:
+		r.takeRead(req)
+	case len(r.requests.parked) > 0 || !r.roomToOrder(len(req.Payload)+EntryOverhead):
+		r.park(req) // rule L5: at the bound requests wait
+	default:
+		r.takeUpdate(req)
+	}
+	r.check()
+}
+
+// Forget tells that nobody waits for the reply to this request any more. What
+// was ordered runs all the same.
+func (r *Replica) Forget(id uint64) {
+	q := &r.requests
+	for i := range q.parked {
+		if q.parked[i].ID == id {
+			q.parkedBytes -= len(q.parked[i].Payload)
+			q.parked = append(q.parked[:i:i], q.parked[i+1:]...)
+			return
+		}
+	}
+	for i := range q.reads {
+		if q.reads[i].id == id {
+			q.reads = append(q.reads[:i:i], q.reads[i+1:]...)
+			r.leaveIfDrained()
+			return
+		}
+	}
+}
+
+func (r *Replica) reply(id uint64, payload []byte) {
+	r.out.Replies = append(r.out.Replies, Reply{ID: id, Err: tandem.OK, Outcome: tandem.DidRun, Payload: payload})
+}
+
+func (r *Replica) refuse(id uint64, err tandem.Err, outcome tandem.Outcome) {
+	r.out.Replies = append(r.out.Replies, Reply{ID: id, Err: err, Outcome: outcome})
+}
+
+// takeUpdate orders an update.
+func (r *Replica) takeUpdate(req Request) {
+	index := r.order(req.Payload)
+	p := &pending{ids: []uint64{req.ID}}
+	r.requests.inFlight[index] = p
+	if req.Session != 0 {
+		p.name = requestName{req.Session, req.Number}
+		r.requests.bySession[p.name] = index
+	}
+}
+
+// answerUpdate gives the reply of an applied entry to whoever waits for it (rule
+// L4: only now).
+func (r *Replica) answerUpdate(e Entry, reply []byte) {
+	if !r.isPrimary() {
+		return // what it once ordered itself was answered by A7
+	}
+	r.requests.uncommittedBytes -= entrySize(e)
+	p, ok := r.requests.inFlight[e.Index]
+	if !ok {
+		return
+	}
+	delete(r.requests.inFlight, e.Index)
+	if p.name.session != 0 {
+		delete(r.requests.bySession, p.name)
+	}
+	for _, id := range p.ids {
+		r.reply(id, reply)
+	}
+}
+
+// takeRead notes what a read must wait for and serves it if that is nothing.
+func (r *Replica) takeRead(req Request) {
+	if len(r.requests.reads) >= r.cfg.MaxWaiting {
+		r.refuse(req.ID, tandem.ErrBusy, tandem.DidNotRun)
+		return
+	}
+	r.requests.reads = append(r.requests.reads, r.bound(read{id: req.ID, query: req.Payload}))
+	r.serveReads()
+}
+
+// bound sets what the read must wait for in this epoch. Entries below the solo
+// barrier may have been committed by an earlier primary, so they count as
+// committed even before they are durable here.
+func (r *Replica) bound(w read) read {
+	w.epoch = r.view.Viewnum
+	w.index = max(r.commit, r.soloBarrier)
+	w.seq = r.peer.sent + 1
+	return w
+}
+
+// serveReads answers the reads that are known to be fresh: solo by rule R1,
+// joint by rule R2.
+func (r *Replica) serveReads() {
+	q := &r.requests
+	if r.authority == None || len(q.reads) == 0 {
+		return
+	}
+	rest := q.reads[:0]
+	for _, w := range q.reads {
+		if w.epoch != r.view.Viewnum {
+			w = r.bound(w) // it has lived through a change of view and starts over
+		}
+		fresh := r.authority == Solo || w.seq <= r.peer.acknowledged
+		if !fresh || w.index > r.applied {
+			rest = append(rest, w)
+			continue
+		}
+		r.reply(w.id, r.machine.Read(w.query))
+	}
+	clear(q.reads[len(rest):])
+	q.reads = rest
+}
+
+// roomToOrder tells whether an entry of this size may be ordered now: the bound
+// on what is in flight (rule L5), and on what is kept for a transfer (T5). One
+// entry is always let through, however large.
+func (r *Replica) roomToOrder(size int) bool {
+	inFlight := r.log.last() - r.applied
+	if inFlight > 0 && (inFlight >= uint64(r.cfg.MaxInFlight) || r.requests.uncommittedBytes+size > r.cfg.MaxInFlightBytes) {
+		return false
+	}
+	t := r.peer.transfer
+	return t == nil || t.room(size, r.cfg.MaxTransferBytes)
+}
+
+// park makes a request wait, if there is room for it.
+func (r *Replica) park(req Request) {
+	q := &r.requests
+	if len(q.parked) >= r.cfg.MaxWaiting || q.parkedBytes+len(req.Payload) > r.cfg.MaxWaitingBytes {
+		r.refuse(req.ID, tandem.ErrBusy, tandem.DidNotRun)
+		return
+	}
+	q.parkedBytes += len(req.Payload)
+	q.parked = append(q.parked, parked{req, r.cfg.ParkTicks})
+}
+
+// unpark lets go on, in order of arrival, what waited and need not any more.
+func (r *Replica) unpark() {
+	q := &r.requests
+	if len(q.parked) == 0 || (r.isPrimary() && r.authority == None) {
+		return
+	}
+	waiting := q.parked
+	q.parked, q.parkedBytes = nil, 0
+	for i, p := range waiting {
+		if r.isPrimary() && p.Kind == Update && !r.roomToOrder(len(p.Payload)+EntryOverhead) {
+			// No room: it and everything behind it go on waiting.
+			for _, w := range waiting[i:] {
+				q.parkedBytes += len(w.Payload)
+			}
+			q.parked = append(q.parked, waiting[i:]...)
+			return
+		}
+		before := len(q.parked)
+		r.Submit(p.Request)
+		if len(q.parked) > before {
+			q.parked[before].ticks = p.ticks
+		}
+	}
+}
+
+// tickRequests refuses what has waited for too long: its client had better look
+// for another server. Waiting for room is not bounded, for a request at its
+// primary would find no better place.
+func (r *Replica) tickRequests() {
+	q := &r.requests
+	if r.authority != None {
+		return
+	}
+	rest := q.parked[:0]
+	for _, p := range q.parked {
+		if p.ticks--; p.ticks > 0 {
+			rest = append(rest, p)
+			continue
+		}
+		q.parkedBytes -= len(p.Payload)
+		r.refuse(p.ID, tandem.ErrWrongServer, tandem.DidNotRun)
+	}
+	clear(q.parked[len(rest):])
+	q.parked = rest
+}
+
+// refuseParked refuses everything that never entered the log.
+func (r *Replica) refuseParked() {
+	q := &r.requests
+	for _, p := range q.parked {
+		r.refuse(p.ID, tandem.ErrWrongServer, tandem.DidNotRun)
+	}
+	q.parked, q.parkedBytes = nil, 0
+}
+
+// refuseInFlight answers what is in the log and not yet applied: its outcome is
+// unknown, for the entry stays and may yet be committed (rules A7, S5).
+func (r *Replica) refuseInFlight() {
+	q := &r.requests
+	for index := r.applied + 1; index <= r.log.last(); index++ {
+		if p, ok := q.inFlight[index]; ok {
+			for _, id := range p.ids {
+				r.refuse(id, tandem.ErrWrongServer, tandem.OutcomeUnknown)
+			}
+		}
+	}
+	q.init()
+	q.uncommittedBytes = 0
+}
+
+// refuseReads refuses the reads that wait; reads have no effect to be unsure of.
+func (r *Replica) refuseReads() {
+	for _, w := range r.requests.reads {
+		r.refuse(w.id, tandem.ErrWrongServer, tandem.DidNotRun)
+	}
+	r.requests.reads = nil
+}

@@ -1,0 +1,159 @@
+package replica
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"slices"
+
+	"github.com/tandemkv/tandem"
+)
+
+// Clone returns an equal and independent Replica, its outbox included. Immutable
+// parts (payloads, snapshots) are shared.
+func (r *Replica) Clone() *Replica {
+	c := *r
+	c.machine = r.machine.Clone()
+	c.log.entries = slices.Clone(r.log.entries)
+	if r.upstream.staging != nil {
+		c.upstream.staging = r.upstream.staging.Clone()
+	}
+	if t := r.peer.transfer; t != nil {
+		u := *t
+		u.window = slices.Clone(t.window)
+		c.peer.transfer = &u
+	}
+	c.requests = r.requests.clone()
+	c.out = Effects{
+		Messages: slices.Clone(r.out.Messages),
+		Replies:  slices.Clone(r.out.Replies),
+		Departed: r.out.Departed,
+	}
+	if r.out.Ping != nil {
+		p := *r.out.Ping
+		c.out.Ping = &p
+	}
+	if r.out.Keep != nil {
+		k := *r.out.Keep
+		k.Entries = slices.Clone(r.out.Keep.Entries)
+		c.out.Keep = &k
+	}
+	return &c
+}
+
+func (q *requests) clone() requests {
+	c := *q
+	c.init()
+	// order does not matter: each key is copied on its own
+	for index, p := range q.inFlight {
+		c.inFlight[index] = &pending{name: p.name, ids: slices.Clone(p.ids)}
+	}
+	// order does not matter: each key is copied on its own
+	for name, index := range q.bySession {
+		c.bySession[name] = index
+	}
+	c.reads = slices.Clone(q.reads)
+	c.parked = slices.Clone(q.parked)
+	return c
+}
+
+// Equal tells whether two replicas are in the same state, as AppendState counts
+// sameness.
+func (r *Replica) Equal(o *Replica) bool {
+	return slices.Equal(r.AppendState(nil), o.AppendState(nil))
+}
+
+// Hash returns a hash of AppendState.
+func (r *Replica) Hash() uint64 {
+	h := fnv.New64a()
+	h.Write(r.AppendState(nil))
+	return h.Sum64()
+}
+
+// AppendState appends a canonical encoding of the state: the same for states
+// that behave alike. What only ever grows (pings, message numbers, generations,
+// statistics) counts by its differences or not at all, and untaken effects do
+// not count.
+func (r *Replica) AppendState(b []byte) []byte {
+	e := encoder{b}
+	e.server(r.cfg.Self)
+	e.view(r.view)
+	e.uints(uint64(r.authority), uint64(r.acknowledged), r.soloBarrier)
+	e.bools(r.activated, r.ackedWithBackup, r.leaving, r.leftWith != 0, r.pingNow)
+	e.uints(r.log.base, r.log.baseEpoch, uint64(r.log.baseTime), uint64(len(r.log.entries)))
+	for _, entry := range r.log.entries {
+		e.uints(entry.Epoch, uint64(entry.Time))
+		e.bytes(entry.Payload)
+	}
+	e.uints(r.commit, r.applied, r.durable, uint64(r.pingIn))
+
+	p := &r.peer
+	e.uints(p.match, p.next, p.sent-p.acknowledged, p.sent-p.rewoundAt)
+	e.uints(uint64(p.idle), uint64(p.quiet), uint64(p.resendIn), uint64(p.resends))
+	e.bools(p.lost, p.probe, p.unreachable, p.transfer != nil)
+	if t := p.transfer; t != nil {
+		e.uints(t.index, t.taken, t.sent, uint64(t.kept), uint64(t.credit), uint64(len(t.window)))
+	}
+
+	u := &r.upstream
+	e.bools(u.installed, u.installDurable, u.chunk, u.forward, u.gap != 0, u.staging != nil)
+	e.uints(u.snapIndex, u.chunks, uint64(u.sum))
+	if u.staging != nil {
+		e.bytes(u.staging.AppendState(nil))
+	}
+
+	q := &r.requests
+	e.uints(uint64(len(q.inFlight)))
+	for index := r.applied + 1; index <= r.log.last(); index++ {
+		if w, ok := q.inFlight[index]; ok {
+			e.uints(index, w.name.session, w.name.number, uint64(len(w.ids)))
+			e.uints(w.ids...)
+		}
+	}
+	e.uints(uint64(len(q.reads)))
+	for _, w := range q.reads {
+		// A number already acknowledged is as good as any other such.
+		e.uints(w.id, w.index, max(w.seq, p.acknowledged)-p.acknowledged, uint64(w.epoch))
+		e.bytes(w.query)
+	}
+	e.uints(uint64(len(q.parked)))
+	for _, w := range q.parked {
+		e.uints(w.ID, uint64(w.Kind), w.Session, w.Number, uint64(w.ticks), uint64(w.Viewnum))
+		e.bytes(w.Payload)
+	}
+	return r.machine.AppendState(e.b)
+}
+
+// encoder appends values so that different sequences give different bytes.
+type encoder struct{ b []byte }
+
+func (e *encoder) uints(vs ...uint64) {
+	for _, v := range vs {
+		e.b = binary.AppendUvarint(e.b, v)
+	}
+}
+
+func (e *encoder) bools(vs ...bool) {
+	for _, v := range vs {
+		if v {
+			e.b = append(e.b, 1)
+		} else {
+			e.b = append(e.b, 0)
+		}
+	}
+}
+
+func (e *encoder) bytes(v []byte) {
+	e.uints(uint64(len(v)))
+	e.b = append(e.b, v...)
+}
+
+func (e *encoder) server(s tandem.Server) {
+	e.bytes([]byte(s.Addr))
+	e.uints(s.Incarnation)
+}
+
+func (e *encoder) view(v tandem.View) {
+	e.uints(uint64(v.Viewnum), v.Cluster, uint64(v.Group))
+	e.server(v.PrimaryServer())
+	e.server(v.BackupServer())
+}
