@@ -1,0 +1,191 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/tidwall/btree"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/kvservice/replica"
+)
+
+// A snapshot's chunks hold items, each after a byte that says which: one
+// header, the sessions in the order of their ids, the pairs in the order of
+// their keys, one end.
+const (
+	itemHeader  = 'h'
+	itemSession = 's'
+	itemPair    = 'p'
+	itemEnd     = 'e'
+)
+
+// Snapshot is a store's replicated state at one index. It is immutable and safe
+// for concurrent use, also while the store it was taken from changes.
+type Snapshot struct {
+	data     *btree.Map[string, string]
+	sessions *btree.Map[uint64, Session]
+	index    uint64
+	time     int64
+	bytes    uint64 // of pairs and stored replies
+}
+
+var _ replica.Snapshot = (*Snapshot)(nil)
+
+// Snapshot implements replica.Machine. It is O(1): the trees are shared, and
+// copied where they change from now on (rule T2).
+func (s *Store) Snapshot() replica.Snapshot {
+	v := s.view()
+	v.data, v.sessions = v.data.Copy(), v.sessions.Copy()
+	return v
+}
+
+// view is a snapshot for as long as the store does not change.
+func (s *Store) view() *Snapshot {
+	return &Snapshot{
+		data:     s.data,
+		sessions: s.sessions.byID,
+		index:    s.index,
+		time:     s.time,
+		bytes:    s.bytes + s.sessions.replyBytes,
+	}
+}
+
+// position names the item that a chunk begins after: its kind and its id or
+// key. Kind zero is before the first.
+type position struct {
+	kind byte
+	id   uint64
+	key  string
+}
+
+func (p position) encode() []byte {
+	b := []byte{p.kind}
+	switch p.kind {
+	case itemSession:
+		b = binary.AppendUvarint(b, p.id)
+	case itemPair:
+		b = append(b, p.key...)
+	}
+	return b
+}
+
+func decodePosition(b []byte) position {
+	if b == nil {
+		return position{}
+	}
+	r := reader{b: b}
+	p := position{kind: r.byte()}
+	switch p.kind {
+	case itemHeader:
+	case itemSession:
+		p.id = r.uvarint()
+	case itemPair:
+		p.key, r.b = string(r.b), nil
+	default:
+		r.fail(fmt.Errorf("is after an item %q", p.kind))
+	}
+	if err := r.done(); err != nil {
+		panic(&tandem.InvariantError{Invariant: "ChunkPosition", Detail: fmt.Sprintf("position %q %v", b, err)})
+	}
+	return p
+}
+
+// Chunk implements replica.Snapshot. A position means the same to any snapshot
+// of the same state, here or elsewhere. Chunk panics at a position that is none.
+func (v *Snapshot) Chunk(pos []byte, max int) (chunk, next []byte) {
+	w := chunkWriter{max: max, at: decodePosition(pos)}
+	w.b = append(make([]byte, 0, v.room(max)), version, tagChunk)
+	if v.write(&w) {
+		return w.b, nil
+	}
+	return w.b, w.at.encode()
+}
+
+// room returns how many bytes a chunk is likely to take, so that its buffer is
+// allocated once.
+func (v *Snapshot) room(limit int) int {
+	const perItem = 32 // more than an item has beside its pair or reply, mostly
+	items := uint64(v.data.Len()+v.sessions.Len()) + 2
+	return int(min(v.bytes+perItem*items, uint64(max(limit, perItem))))
+}
+
+// chunkWriter fills one chunk.
+type chunkWriter struct {
+	b     []byte
+	max   int
+	at    position // of the last item added
+	items int
+}
+
+// fits reports whether an item of a size can be added. One always can.
+func (w *chunkWriter) fits(size int) bool {
+	return w.items == 0 || size <= w.max-len(w.b)
+}
+
+func (w *chunkWriter) added(at position) {
+	w.at = at
+	w.items++
+}
+
+// write adds what follows w.at. It returns false if the chunk is full before
+// the end has been added.
+func (v *Snapshot) write(w *chunkWriter) bool {
+	if w.at.kind == 0 {
+		v.writeHeader(w)
+	}
+	if w.at.kind != itemPair && !v.writeSessions(w) || !v.writePairs(w) || !w.fits(1) {
+		return false
+	}
+	w.b = append(w.b, itemEnd)
+	return true
+}
+
+func (v *Snapshot) writeHeader(w *chunkWriter) {
+	w.b = append(w.b, itemHeader)
+	w.b = binary.AppendUvarint(w.b, v.index)
+	w.b = binary.AppendVarint(w.b, v.time)
+	w.b = binary.AppendUvarint(w.b, uint64(v.sessions.Len()))
+	w.b = binary.AppendUvarint(w.b, uint64(v.data.Len()))
+	w.added(position{kind: itemHeader})
+}
+
+func (v *Snapshot) writeSessions(w *chunkWriter) bool {
+	after, more := w.at.id, true // ids are from 1
+	v.sessions.Ascend(after+1, func(id uint64, s Session) bool {
+		more = w.fits(sessionSizeMax + len(s.Reply))
+		if more {
+			w.b = append(w.b, itemSession)
+			w.b = binary.AppendUvarint(w.b, id)
+			w.b = binary.AppendUvarint(w.b, s.Number)
+			w.b = binary.AppendUvarint(w.b, s.UsedIndex)
+			w.b = binary.AppendVarint(w.b, s.UsedMillis)
+			w.b = appendBytes(w.b, s.Reply)
+			w.added(position{kind: itemSession, id: id})
+		}
+		return more
+	})
+	return more
+}
+
+// sessionSizeMax is the most that a session takes beside its reply.
+const sessionSizeMax = 1 + 5*binary.MaxVarintLen64
+
+func (v *Snapshot) writePairs(w *chunkWriter) bool {
+	// The empty key is a key, so "after" it is not the same as "from" it.
+	after, following, more := w.at.key, w.at.kind == itemPair, true
+	v.data.Ascend(after, func(key, value string) bool {
+		if following && key == after {
+			return true
+		}
+		more = w.fits(1 + stringSize(len(key)) + stringSize(len(value)))
+		if more {
+			w.b = append(w.b, itemPair)
+			w.b = appendString(w.b, key)
+			w.b = appendString(w.b, value)
+			w.added(position{kind: itemPair, key: key})
+		}
+		return more
+	})
+	return more
+}
