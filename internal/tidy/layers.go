@@ -1,0 +1,94 @@
+package tidy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A layer says what one package of this module may import, tests apart: which
+// other packages of the module, and which from other modules. The standard
+// library is open to all but the cores.
+type layer struct {
+	rooms   []string
+	foreign []string
+}
+
+// layers has every package of the module, from the bottom up. A new package is
+// put here by whoever makes it, which is the moment to ask where it stands.
+var layers = map[string]layer{
+	// The vocabulary.
+	".": {},
+
+	// The cores. The store is a replica's machine, so it knows entries.
+	"sysmonitor/view":   {rooms: []string{"."}},
+	"kvservice/replica": {rooms: []string{"."}},
+	"kvservice/store":   {rooms: []string{".", "kvservice/replica"}, foreign: []string{"github.com/tidwall/btree"}},
+	"kvservice/clerk":   {rooms: []string{"."}},
+
+	// The world for the cores: no shell.
+	"simulation": {
+		rooms:   []string{".", "sysmonitor/view", "kvservice/replica", "kvservice/store", "kvservice/clerk"},
+		foreign: []string{"github.com/anishathalye/porcupine"},
+	},
+
+	// The shells, with the wire that they share.
+	"internal/rpcnet": {rooms: []string{"."}},
+	"sysmonitor":      {rooms: []string{".", "sysmonitor/view", "internal/rpcnet"}},
+	"kvservice": {rooms: []string{".", "kvservice/replica", "kvservice/store", "kvservice/clerk",
+		"sysmonitor", "internal/rpcnet"}},
+
+	// Above the shells.
+	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
+
+	// Beside the house.
+	"internal/tidy": {},
+}
+
+// misplaced returns which of this module's packages import what they must not.
+func misplaced(packages map[string]*listed, layers map[string]layer) []string {
+	var lines []string
+	for _, path := range slices.Sorted(maps.Keys(packages)) {
+		p := packages[path]
+		if !p.ours() {
+			continue
+		}
+		l, ok := layers[p.room()]
+		if !ok {
+			lines = append(lines, fmt.Sprintf("%s stands in no layer: say in internal/tidy/layers.go what it may import", p.room()))
+			continue
+		}
+		for _, path := range p.Imports {
+			imported := packages[path]
+			switch {
+			case imported == nil || imported.Standard:
+			case imported.ours():
+				if !slices.Contains(l.rooms, imported.room()) {
+					lines = append(lines, fmt.Sprintf("%s must not import %s, which does not stand below it", p.room(), imported.room()))
+				}
+			case !slices.Contains(l.foreign, path):
+				lines = append(lines, fmt.Sprintf("%s must not import %s outside of its tests", p.room(), path))
+			}
+		}
+	}
+	return lines
+}
+
+// userModules returns the paths of the modules, this one apart, that a program
+// gets to build when it imports a package.
+func userModules(packages map[string]*listed, path string) []string {
+	seen := make(map[string]bool)
+	for _, dep := range packages[path].Deps {
+		if p := packages[dep]; p != nil && p.Module != nil && !p.ours() {
+			seen[p.Module.Path] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// hidden returns the files of a package that the checks do not read: those that
+// the build leaves out here and may not elsewhere, and those that are not Go.
+func hidden(p *listed) string {
+	return strings.Join(slices.Concat(p.IgnoredGoFiles, p.CgoFiles, p.CFiles, p.SFiles, p.SysoFiles), " ")
+}
