@@ -1,0 +1,18 @@
+// Package kvservice holds Tandem's key/value servers and clients.
+//
+// A KVServer pings the view service (package sysmonitor), which tells it whether
+// it is primary, backup or idle. The primary orders updates, forwards them to the
+// backup before it answers, brings a new backup up to date, and refuses requests
+// once it has been superseded. A KVClient finds the primary, repeats a request
+// until one execution of it is known, and never lets it run twice.
+//
+// This package is a shell: it owns the goroutines, the sockets and the timers,
+// and decides nothing. One goroutine owns a server's core (package replica, over
+// package store) and another a client's (package clerk): it drains an inbox, steps the core for each event, and
+// carries out the effects that the core asks for. What arrives while it works
+// forms the next batch.
+//
+// The lab's forms (StartKVServer, MakeKVClient, Get, Put, PutHash) stand beside
+// those a Go program expects (Start, GetContext, ...), which take a context
+// and return errors.
+package kvservice

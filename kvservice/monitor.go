@@ -1,0 +1,75 @@
+package kvservice
+
+import (
+	"context"
+	"time"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/sysmonitor"
+)
+
+const (
+	// maxPings bounds the pings under way: a view service that does not answer
+	// is not asked ever more often.
+	maxPings = 4
+	// viewWait is how long a MonitorServer.Get waits for a newer view. The view
+	// service bounds it, too.
+	viewWait = 10 * time.Second
+)
+
+// ping sends a ping of the core's, and brings it the answer.
+func (l *loop) ping(args tandem.PingArgs) {
+	if l.pings >= maxPings {
+		return // the next tick's says the same and more
+	}
+	l.pings++
+	s := l.server
+	timeout := sysmonitor.DeadPings * l.interval()
+	s.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, timeout)
+		defer cancel()
+		reply, err := s.monitor.PingServer(ctx, args)
+		s.post(func(l *loop) {
+			l.pings--
+			if err != nil {
+				return
+			}
+			l.follow(reply.PingInterval)
+			l.core.PingReplied(args.Seq, *reply)
+		})
+	})
+}
+
+func (l *loop) interval() time.Duration { return l.tick * ticksPerPing }
+
+// follow keeps the interval that the view service announces.
+func (l *loop) follow(interval time.Duration) {
+	if tick := interval / ticksPerPing; tick > 0 {
+		l.tick = tick
+	}
+}
+
+// watch waits for news of views, so that a server hears of one in a round trip
+// and not with its next ping.
+func (s *KVServer) watch() {
+	var held uint
+	for {
+		ctx, cancel := context.WithTimeout(s.ctx, viewWait+stallTimeout)
+		reply, err := s.monitor.Wait(ctx, tandem.ViewArgs{Wait: viewWait, Viewnum: held})
+		cancel()
+		if err == nil && (reply.Err == "" || reply.Err == tandem.OK) {
+			// What the core refuses must not be asked for again at once, so this
+			// goes by what was heard, not by what was adopted.
+			held = reply.View.Viewnum
+			if !s.post(func(l *loop) { l.core.ViewHeard(reply.View, reply.Active) }) {
+				return
+			}
+			continue
+		}
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(sysmonitor.PingInterval):
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package kvservice
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/tandemkv/tandem/internal/rpcnet"
+	"github.com/tandemkv/tandem/kvservice/store"
+)
+
+// Limits are what a server or client allows. A field that is zero or negative takes its
+// default. Servers of one group may differ: what decides the effect of an
+// operation is written into the log by the primary that orders it (rule L6).
+type Limits struct {
+	MaxKey   int // bytes of a key; default 64 KiB
+	MaxValue int // bytes of a value, also of one that an Append makes; default 16 MiB
+
+	// MaxConns bounds a server's connections; further ones are closed at once.
+	// Default 1024.
+	MaxConns int
+	// MaxWaiting bounds the requests that wait at a server for authority, for
+	// room in the log or for a read's confirmation; beyond it requests are
+	// refused with ErrBusy, and clients try again. Default 16384.
+	MaxWaiting int
+	// MaxInFlightBytes bounds the updates that are ordered and not yet
+	// committed; beyond it requests wait (rule L5). Default 64 MiB.
+	MaxInFlightBytes int
+	// MaxTransferBytes bounds the updates kept for a backup that is being
+	// brought up to date; beyond it writes are slowed to what the backup takes
+	// in (rule T5). Default 64 MiB.
+	MaxTransferBytes int
+
+	// MaxSessions bounds a server's session table, default 65536, and the
+	// sessions of one client, which are its updates in flight, default 256.
+	MaxSessions int
+	// ReplyBytes bounds the data held in stored replies (PutHash stores the
+	// value it replaced); beyond it the sessions idle for longest expire.
+	// Default 64 MiB.
+	ReplyBytes int
+	// SessionTTL is how long a session lives without an update, counted by the
+	// log's time. Default 30 minutes.
+	SessionTTL time.Duration
+
+	// MaxScans bounds the snapshots that a server holds for scans; beyond it
+	// the oldest is given up. Default 64.
+	MaxScans int
+}
+
+// store returns the limits of a server's store.
+func (l Limits) store() store.Limits {
+	return store.Limits{
+		MaxKey:           l.MaxKey,
+		MaxValue:         l.MaxValue,
+		MaxSessions:      l.MaxSessions,
+		ReplyBudget:      l.ReplyBytes,
+		SessionTTLMillis: l.SessionTTL.Milliseconds(),
+		MaxCursors:       l.MaxScans,
+	}
+}
+
+// frame returns the bound on a gob message: a CompareAndSwap holds two values,
+// and a batch of forwards one value more than it aims at.
+func (l Limits) frame() int {
+	s := store.New(l.store()).Limits()
+	return max(rpcnet.DefaultMaxFrame, 3*s.MaxValue+2*s.MaxKey+2*maxBatchBytes)
+}
+
+type options struct {
+	limits      Limits
+	logger      *slog.Logger
+	faults      *rpcnet.Faults
+	dialPerCall bool
+	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// Of servers.
+	listener     net.Listener
+	advertise    string
+	closeTimeout time.Duration
+
+	// Of clients.
+	name           string
+	attemptTimeout time.Duration
+}
+
+// Option changes how a server or a client works. Options that concern only one
+// of the two are ignored by the other.
+type Option func(*options)
+
+func makeOptions(opts []Option) options {
+	o := options{
+		logger:         slog.New(slog.DiscardHandler),
+		closeTimeout:   DefaultCloseTimeout,
+		attemptTimeout: defaultAttemptTimeout,
+	}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// WithLimits sets the limits.
+func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
+
+// WithLogger sets where to log. The default discards.
+func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
+
+// WithDialer replaces the function that opens connections; network is "unix" or
+// "tcp".
+func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
+	return func(o *options) { o.dial = dial }
+}
+
+// WithDialPerCall gives the lab's transport: one connection per RPC, and no
+// short deadline on it. It suits set-ups that cut a path by removing a socket
+// file, or delay it behind a proxy, and is slow.
+func WithDialPerCall() Option { return func(o *options) { o.dialPerCall = true } }
+
+// WithListener makes a server accept connections from l, which it then owns,
+// instead of listening on its address itself.
+func WithListener(l net.Listener) Option { return func(o *options) { o.listener = l } }
+
+// WithAdvertise sets the address by which others reach a server, if it is not
+// the one it listens on.
+func WithAdvertise(addr string) Option { return func(o *options) { o.advertise = addr } }
+
+// WithCloseTimeout bounds the departure that Close attempts. The default is
+// DefaultCloseTimeout.
+func WithCloseTimeout(d time.Duration) Option { return func(o *options) { o.closeTimeout = d } }
+
+// WithName names a client, for cuts and other faults.
+func WithName(name string) Option { return func(o *options) { o.name = name } }
+
+// WithAttemptTimeout sets how long a client waits for an answer to one attempt
+// at a request before it tries again. The default is 2 s, none with
+// WithDialPerCall.
+func WithAttemptTimeout(d time.Duration) Option {
+	return func(o *options) { o.attemptTimeout = d }
+}
+
+// WithFaults puts a faulty network between a server or client and everything it calls. It is
+// for the tests of this module.
+func WithFaults(f *rpcnet.Faults) Option { return func(o *options) { o.faults = f } }
+
+// stallTimeout is how long nothing may move on a connection that owes something.
+const stallTimeout = 3 * time.Second
+
+func (o *options) transport(name string) *rpcnet.Transport {
+	return rpcnet.NewTransport(rpcnet.TransportConfig{
+		Name:         name,
+		Dial:         o.dial,
+		DialPerCall:  o.dialPerCall,
+		StallTimeout: stallTimeout,
+		MaxFrame:     o.limits.frame(),
+		Faults:       o.faults,
+	})
+}

@@ -1,0 +1,193 @@
+package kvservice
+
+import (
+	"errors"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/rpcnet"
+	"github.com/tandemkv/tandem/kvservice/replica"
+	"github.com/tandemkv/tandem/kvservice/store"
+)
+
+// handler serves the RPCs of one connection. net/rpc calls its methods on a
+// goroutine each.
+type handler struct {
+	server *KVServer
+	conn   *rpcnet.Conn
+}
+
+// waiter is an RPC that waits for the core's answer.
+type waiter struct {
+	request replica.Request
+	answer  chan replica.Reply // room for one
+}
+
+var errGone = errors.New("the caller is gone")
+
+// submit hands a request to the core and waits for the answer, for as long as
+// the caller does.
+func (h *handler) submit(req replica.Request) (replica.Reply, error) {
+	s := h.server
+	w := &waiter{request: req, answer: make(chan replica.Reply, 1)}
+	if !s.post(func(l *loop) { l.submit(w) }) {
+		return replica.Reply{}, ErrStopped
+	}
+	select {
+	case r := <-w.answer:
+		return r, nil
+	case <-h.conn.Done():
+		s.post(func(l *loop) { l.forget(w) })
+		return replica.Reply{}, errGone
+	case <-s.ctx.Done():
+		return replica.Reply{}, ErrStopped
+	}
+}
+
+func (l *loop) submit(w *waiter) {
+	l.lastID++
+	w.request.ID = l.lastID
+	l.waiters[l.lastID] = w
+	l.core.Submit(w.request)
+}
+
+func (l *loop) forget(w *waiter) {
+	if _, ok := l.waiters[w.request.ID]; ok {
+		delete(l.waiters, w.request.ID)
+		l.core.Forget(w.request.ID)
+	}
+}
+
+func (l *loop) reply(r replica.Reply) {
+	if w, ok := l.waiters[r.ID]; ok {
+		delete(l.waiters, r.ID)
+		w.answer <- r
+	}
+}
+
+// code returns the code by which a definite refusal travels.
+func code(err error) tandem.Err {
+	var c tandem.Err
+	if errors.As(err, &c) {
+		return c
+	}
+	return tandem.ErrBadRequest
+}
+
+// Put is the RPC for every update.
+func (h *handler) Put(args *tandem.PutArgs, reply *tandem.PutReply) error {
+	command, err := store.PutCommand(args, h.server.limits)
+	if err != nil {
+		*reply = tandem.PutReply{Err: code(err), Outcome: tandem.DidNotRun}
+		return nil
+	}
+	r, err := h.submit(replica.Request{
+		Kind: replica.Update, Payload: command,
+		Session: args.Session, Number: args.Number, Target: args.Target,
+	})
+	if err != nil {
+		return err
+	}
+	if r.Err != tandem.OK {
+		*reply = tandem.PutReply{Err: r.Err, Outcome: r.Outcome}
+		return nil
+	}
+	*reply, err = store.PutReply(r.Payload)
+	return err
+}
+
+// Get is the RPC for reading a key.
+func (h *handler) Get(args *tandem.GetArgs, reply *tandem.GetReply) error {
+	query, err := store.GetQuery(args, h.server.limits)
+	if err != nil {
+		reply.Err = code(err)
+		return nil
+	}
+	r, err := h.submit(replica.Request{Kind: replica.Read, Payload: query, Target: args.Target})
+	if err != nil {
+		return err
+	}
+	if r.Err != tandem.OK {
+		reply.Err = r.Err
+		return nil
+	}
+	*reply, err = store.GetReply(r.Payload)
+	return err
+}
+
+// Scan is the RPC for a page of the keys with a prefix. The first page is a read
+// like any other; later ones show what the first was taken from, so they need no
+// confirmation that it is fresh.
+func (h *handler) Scan(args *tandem.ScanArgs, reply *tandem.ScanReply) error {
+	query, err := store.ScanQuery(args, h.server.limits)
+	if err != nil {
+		reply.Err = code(err)
+		return nil
+	}
+	req := replica.Request{Kind: replica.Read, Payload: query, Target: args.Target}
+	if args.Scan != 0 {
+		req.Kind = replica.Local
+	}
+	r, err := h.submit(req)
+	if err != nil {
+		return err
+	}
+	if r.Err != tandem.OK {
+		reply.Err = r.Err
+		return nil
+	}
+	*reply, err = store.ScanReply(r.Payload)
+	return err
+}
+
+// Arrived hands the messages of a Replicate call to the core in the order in
+// which they arrived; net/rpc starts the calls' methods in any order.
+func (h *handler) Arrived(_ string, args any) {
+	b, ok := args.(*Batch)
+	if !ok {
+		return
+	}
+	a := &arrival{done: make(chan struct{})}
+	if len(b.Messages) > 0 {
+		a.from = b.Messages[0].From.Addr
+	}
+	b.arrival = a
+	messages := b.Messages
+	h.server.post(func(l *loop) {
+		l.arrivals = append(l.arrivals, a)
+		for i := range messages {
+			l.core.Deliver(messages[i])
+		}
+	})
+}
+
+// Replicate is the RPC between servers: messages go in its argument and come
+// back in its reply.
+func (h *handler) Replicate(args *Batch, reply *Batch) error {
+	if args.arrival == nil {
+		return errors.New("no batch")
+	}
+	select {
+	case <-args.arrival.done:
+		reply.Messages = args.arrival.replies
+		return nil
+	case <-h.conn.Done():
+		return errGone
+	case <-h.server.ctx.Done():
+		return ErrStopped
+	}
+}
+
+// StatusArgs are the arguments of KVServer.Status.
+type StatusArgs struct {
+	Group uint32 // zero: the only group
+}
+
+// Status is the RPC for what (*KVServer).Status returns.
+func (h *handler) Status(_ *StatusArgs, reply *Status) error {
+	st, ok := h.server.status(h.conn.Done())
+	if !ok {
+		return ErrStopped
+	}
+	*reply = st
+	return nil
+}

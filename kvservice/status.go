@@ -1,0 +1,87 @@
+package kvservice
+
+import (
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/kvservice/store"
+)
+
+// Status is what a server knows of itself. It is a picture of one moment, and
+// possibly of an old belief: a server that is cut off does not know that it has
+// been superseded.
+type Status struct {
+	Server    tandem.Server
+	View      tandem.View // adopted last; number zero before the first
+	Active    bool        // whether it knows that View is active
+	Role      string      // primary, backup or idle
+	Authority string      // to commit: none, solo or joint
+	Leaving   bool        // asked to leave (Shutdown)
+
+	Index   uint64 // of the last log entry
+	Commit  uint64 // up to here entries are committed
+	Applied uint64 // up to here entries are applied
+	Waiting int    // requests that wait for authority, room or a confirmation
+
+	// Of a primary with a backup.
+	BackupInSync      bool   // the backup has everything, and may be promoted
+	BackupIndex       uint64 // the last index that it is known to have
+	BackupUnreachable bool   // it is reported to the view service (rule V8)
+	TransferRunning   bool   // it is being brought up to date
+	TransferChunks    uint64 // taken so far, while TransferRunning
+
+	// Of a backup: whether it has taken in this view's transfer.
+	Installed bool
+
+	Keys       uint64
+	Bytes      uint64 // of keys and values
+	Sessions   uint64
+	ReplyBytes uint64 // of the replies stored with sessions
+	Scans      uint64 // snapshots held for scans
+
+	// Since the server started.
+	Forwards  uint64 // messages that carried entries, the commit index or a probe to a backup
+	Rewinds   uint64 // times that forwarding went back because the backup saw a gap
+	Resends   uint64 // times that something was sent again for want of an answer
+	Transfers uint64 // transfers begun
+	Installs  uint64 // transfers installed here
+}
+
+// Status returns what the server knows of itself; zero but for Server once it
+// has stopped.
+func (s *KVServer) Status() Status {
+	if st, ok := s.status(nil); ok {
+		return st
+	}
+	return Status{Server: s.self}
+}
+
+func (s *KVServer) status(done <-chan struct{}) (Status, bool) {
+	answer := make(chan Status, 1)
+	if !s.post(func(l *loop) { answer <- l.status() }) {
+		return Status{}, false
+	}
+	select {
+	case st := <-answer:
+		return st, true
+	case <-done:
+	case <-s.ctx.Done():
+	}
+	return Status{}, false
+}
+
+func (l *loop) status() Status {
+	c := l.core.Status()
+	st := Status{
+		Server: c.Self, View: c.View, Active: c.Activated, Role: c.Role, Authority: c.Authority.String(), Leaving: c.Leaving,
+		Index: c.Last, Commit: c.Commit, Applied: c.Applied, Waiting: c.Waiting,
+		BackupInSync: c.BackupInSync, BackupIndex: c.BackupIndex, BackupUnreachable: c.BackupUnreachable,
+		TransferRunning: c.TransferRunning, TransferChunks: c.TransferChunksTaken,
+		Installed: c.Installed,
+		Forwards:  c.Stats.Forwards, Rewinds: c.Stats.Rewinds, Resends: c.Stats.Resends,
+		Transfers: c.Stats.Transfers, Installs: c.Stats.Installs,
+	}
+	if m, ok := l.core.Machine().(*store.Store); ok {
+		d := m.Stats()
+		st.Keys, st.Bytes, st.Sessions, st.ReplyBytes, st.Scans = d.Keys, d.Bytes, d.Sessions, d.ReplyBytes, d.Cursors
+	}
+	return st
+}
