@@ -1,0 +1,202 @@
+package clerk
+
+import (
+	"fmt"
+
+	"github.com/tandemkv/tandem"
+)
+
+// Clerk is a client's state. It is not safe for concurrent use.
+//
+// A request is in order from Start until it is done. An update waits for a
+// session first (it is in waiting), and so
+//
+//	sessions = free + those of a request in order
+//	len(sessions) + opening <= MaxSessions
+//
+// Maps are looked up and never walked, for their order is not deterministic.
+type Clerk struct {
+	config Config
+	out    Effects
+
+	view   tandem.View // Viewnum zero: none yet
+	ask    asking
+	random uint64 // the generator's state; zero: none
+
+	requests map[uint64]*request  // by their place in order
+	ids      map[RequestID]uint64 // the callers' names for those places
+	calls    map[CallID]uint64    // the places of those whose call is under way
+	order    []uint64             // places, rising; some may be done and gone
+	places   uint64               // given out so far
+	lastCall CallID               // given out so far
+
+	sessions map[uint64]session
+	free     []uint64 // sessions in no use; the last was used last
+	waiting  []uint64 // updates without a session, the first to be served first
+	opening  int      // requests of kind open
+
+	closed bool
+}
+
+// session is one line of requests (rule S1).
+type session struct {
+	number uint64 // the last used up
+	owner  uint64 // the request it serves; zero: none
+	sent   content
+}
+
+// content is what a number stands for.
+type content struct {
+	op                   tandem.Op
+	doHash               bool
+	key, value, expected string
+}
+
+func contentOf(args *tandem.PutArgs) content {
+	return content{args.Op, args.DoHash, args.Key, args.Value, args.Expected}
+}
+
+// New returns a clerk that knows no view yet.
+func New(c Config) *Clerk {
+	return &Clerk{
+		config:   c.withDefaults(),
+		random:   c.Seed,
+		requests: make(map[uint64]*request),
+		ids:      make(map[RequestID]uint64),
+		calls:    make(map[CallID]uint64),
+		sessions: make(map[uint64]session),
+	}
+}
+
+// Take returns the effects that have collected, and forgets them.
+func (c *Clerk) Take() Effects {
+	out := c.out
+	c.out = Effects{}
+	return out
+}
+
+// View returns the view that is held, the zero View if none is.
+func (c *Clerk) View() tandem.View { return c.view }
+
+// Stats are what a clerk holds.
+type Stats struct {
+	Requests int // not done yet
+	Waiting  int // of these, updates that wait for a session
+	Calls    int // under way
+	Sessions int
+	Opening  int // sessions being opened
+}
+
+// Stats returns what the clerk holds.
+func (c *Clerk) Stats() Stats {
+	return Stats{
+		Requests: len(c.ids),
+		Waiting:  len(c.waiting),
+		Calls:    len(c.calls),
+		Sessions: len(c.sessions),
+		Opening:  c.opening,
+	}
+}
+
+// Awaits reports whether a reply to this call can still change anything.
+func (c *Clerk) Awaits(id CallID) bool {
+	_, ok := c.calls[id]
+	return ok
+}
+
+// Start takes a request in. Its Done comes later, or in the next Take. A request
+// that is none (no arguments or two, an OpOpenSession) is done at once, with
+// tandem.ErrBadRequest. Start panics if the id is that of a request under way.
+func (c *Clerk) Start(id RequestID, req Request) {
+	if _, ok := c.ids[id]; ok {
+		c.broken("RequestID", "request %d started twice", id)
+	}
+	kind := kindOf(&req)
+	switch {
+	case c.closed:
+		c.out.Done = append(c.out.Done, Done{ID: id, Err: ErrClosed, Outcome: tandem.DidNotRun})
+		return
+	case kind == none:
+		err := fmt.Errorf("request %d is not one of Put, Get and Scan: %w", id, tandem.ErrBadRequest)
+		c.out.Done = append(c.out.Done, Done{ID: id, Err: err, Outcome: tandem.DidNotRun})
+		return
+	}
+	r := c.add(kind)
+	r.id, r.req = id, req
+	c.ids[id] = r.place
+	if kind == update {
+		c.waiting = append(c.waiting, r.place)
+		c.serve()
+		return
+	}
+	c.dispatch(r)
+}
+
+// Cancel gives a request up. It is done with ErrCanceled, and DidNotRun if it
+// was never sent. A request that is done already is left alone.
+func (c *Clerk) Cancel(id RequestID) {
+	place, ok := c.ids[id]
+	if !ok {
+		return
+	}
+	c.giveUp(c.requests[place], ErrCanceled)
+}
+
+// Close gives all requests up with ErrClosed, and those yet to come. Nothing is
+// sent any more.
+func (c *Clerk) Close() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.waiting, c.ask.wanted, c.ask.wait = nil, false, 0
+	for _, place := range c.order {
+		if r := c.requests[place]; r != nil {
+			c.giveUp(r, ErrClosed)
+		}
+	}
+}
+
+// Tick counts time.
+func (c *Clerk) Tick() {
+	if c.closed {
+		return
+	}
+	if c.ask.wait > 0 {
+		c.ask.wait--
+		c.askView()
+	}
+	// What is added meanwhile is not walked over: it has no time behind it.
+	for _, place := range c.order {
+		r := c.requests[place]
+		switch {
+		case r == nil:
+		case r.call != 0 && r.left > 0:
+			if r.left--; r.left == 0 {
+				c.observe("C2", "call %d to %s abandoned after %d ticks", r.call, r.server.Addr, c.config.AttemptTicks)
+				c.abandon(r)
+				c.failed(r)
+			}
+		case r.wait > 0:
+			r.wait--
+			c.dispatch(r)
+		}
+	}
+}
+
+// observe tells the observer, if there is one.
+func (c *Clerk) observe(rule, format string, args ...any) {
+	if c.config.Observe == nil {
+		return
+	}
+	c.config.Observe(tandem.Observation{
+		Rule:   rule,
+		View:   c.view.Viewnum,
+		Detail: fmt.Sprintf(format, args...),
+	})
+}
+
+// broken stops a clerk whose own assertion fails.
+func (c *Clerk) broken(invariant, format string, args ...any) {
+	panic(&tandem.InvariantError{Invariant: invariant, Detail: fmt.Sprintf(format, args...)})
+}
