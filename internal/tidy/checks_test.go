@@ -199,3 +199,12 @@ func TestCitationsAreFound(t *testing.T) {
 		"view/view.go:2:1: V77", "view/view.go:3:19: V78", "view/view_test.go:2:12: V80",
 	}, c.unknown)
 }
+
+func TestBrokenProgramsAreFound(t *testing.T) {
+	packages, err := standard()
+	require.NoError(t, err)
+	found := programs("Text.\n```go\npackage main\n\nimport \"os\"\n\nfunc main() { os.Exit(0) }\n```\n```go\npackage main\n\nfunc main() { missing() }\n```\n")
+	require.Len(t, found, 2)
+	require.NoError(t, compiles(found[0], packages))
+	require.ErrorContains(t, compiles(found[1], packages), "undefined: missing")
+}

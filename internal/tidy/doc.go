@@ -1,7 +1,7 @@
 // Package tidy holds the tests that keep the house in order. It is used by
 // nothing, and its tests run with all others.
 //
-// Three things are checked on the source of the whole module.
+// Four things are checked on the source of the whole module.
 //
 // Purity (purity.go). A core is a pure state machine: equal events in equal
 // order make equal states and equal effects. So a core imports a short list of
@@ -24,4 +24,6 @@
 // Citations (citations.go). Each rule and invariant that docs/protocol.md marks
 // as built is named in a comment or string of the code and in one of the
 // tests, and a name that is cited in a comment exists in the document.
+//
+// Programs (readme.go). The programs in README.md compile.
 package tidy

@@ -42,7 +42,9 @@ type listed struct {
 }
 
 // ours reports whether the package belongs to this module.
-func (p *listed) ours() bool { return p.Module != nil && p.Module.Path == modulePath }
+func (p *listed) ours() bool {
+	return p.ImportPath == modulePath || strings.HasPrefix(p.ImportPath, modulePath+"/")
+}
 
 // room is the package's path inside the module, "." for the root.
 func (p *listed) room() string {

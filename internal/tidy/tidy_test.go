@@ -1,6 +1,7 @@
 package tidy
 
 import (
+	"go/format"
 	"os"
 	"path/filepath"
 	"slices"
@@ -89,5 +90,22 @@ func TestBuiltRulesAreCited(t *testing.T) {
 	}
 	for _, line := range c.unknown {
 		t.Errorf("%s has the form of a rule's name and is not in docs/protocol.md", line)
+	}
+}
+
+func TestReadmeProgramsCompile(t *testing.T) {
+	root, err := house()
+	require.NoError(t, err)
+	packages, err := everything()
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	found := programs(string(text))
+	require.Len(t, found, 2)
+	for _, program := range found {
+		formatted, err := format.Source([]byte(program))
+		require.NoError(t, err)
+		require.Equal(t, string(formatted), program)
+		require.NoError(t, compiles(program, packages))
 	}
 }
