@@ -60,11 +60,18 @@ func (l Limits) store() store.Limits {
 	}
 }
 
+// withDefaults returns the limits that a client checks by, defaults filled in.
+func (l Limits) withDefaults() Limits {
+	s := store.New(l.store()).Limits()
+	l.MaxKey, l.MaxValue = s.MaxKey, s.MaxValue
+	return l
+}
+
 // frame returns the bound on a gob message: a CompareAndSwap holds two values,
 // and a batch of forwards one value more than it aims at.
 func (l Limits) frame() int {
-	s := store.New(l.store()).Limits()
-	return max(rpcnet.DefaultMaxFrame, 3*s.MaxValue+2*s.MaxKey+2*maxBatchBytes)
+	l = l.withDefaults()
+	return max(rpcnet.DefaultMaxFrame, 3*l.MaxValue+2*l.MaxKey+2*maxBatchBytes)
 }
 
 type options struct {
@@ -97,6 +104,7 @@ func makeOptions(opts []Option) options {
 	for _, opt := range opts {
 		opt(&o)
 	}
+	o.limits = o.limits.withDefaults()
 	return o
 }
 
@@ -133,8 +141,8 @@ func WithCloseTimeout(d time.Duration) Option { return func(o *options) { o.clos
 func WithName(name string) Option { return func(o *options) { o.name = name } }
 
 // WithAttemptTimeout sets how long a client waits for an answer to one attempt
-// at a request before it tries again. The default is 2 s, none with
-// WithDialPerCall.
+// at a request before it tries again, even if it hears of no newer view and the
+// connection is alive. The default is 30 s, and zero is for ever.
 func WithAttemptTimeout(d time.Duration) Option {
 	return func(o *options) { o.attemptTimeout = d }
 }

@@ -1,0 +1,316 @@
+package kvservice
+
+import (
+	"context"
+	cryptorand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/rpcnet"
+	"github.com/tandemkv/tandem/kvservice/clerk"
+	"github.com/tandemkv/tandem/sysmonitor"
+)
+
+// KVClient is a client of a group of servers. It is safe for concurrent use: as
+// many updates as it may have sessions are under way at once (rule C3), and any
+// number of reads.
+type KVClient struct {
+	opts        options
+	monitorAddr string
+	transport   *rpcnet.Transport
+	monitor     *sysmonitor.Client
+
+	inbox    chan func(*clientLoop)
+	ctx      context.Context // ends with Close
+	halt     context.CancelFunc
+	stopOnce sync.Once
+	gone     chan struct{}
+	tasks    sync.WaitGroup
+}
+
+const (
+	clientTick            = 10 * time.Millisecond
+	defaultAttemptTimeout = 30 * time.Second
+)
+
+// MakeKVClient returns a client that finds its servers through the view service
+// at monitorAddr, which need not be there yet. Nothing is called before the
+// first operation. Close it when it is no longer needed.
+func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
+	o := makeOptions(opts)
+	if o.name == "" {
+		o.name = fmt.Sprintf("client-%08x", uint32(drawIncarnation()))
+	}
+	c := &KVClient{
+		opts:        o,
+		monitorAddr: monitorAddr,
+		transport:   o.transport(o.name),
+		monitor:     sysmonitor.MakeClient(o.name, monitorAddr, o.monitorOptions()...),
+		inbox:       make(chan func(*clientLoop), inboxSize),
+		gone:        make(chan struct{}),
+	}
+	c.ctx, c.halt = context.WithCancel(context.Background())
+	l := &clientLoop{
+		client: c,
+		clerk: clerk.New(clerk.Config{
+			MaxSessions:  o.limits.MaxSessions,
+			AttemptTicks: int(o.attemptTimeout / clientTick),
+			Seed:         drawIncarnation(),
+		}),
+		waiting: make(map[clerk.RequestID]chan<- clerk.Done),
+		calls:   make(map[clerk.CallID]*rpcnet.Pending),
+	}
+	c.tasks.Go(l.run)
+	return c
+}
+
+// Close ends the client: operations under way fail with ErrClosed, and so do
+// later ones. When it returns, no goroutine of the client is left. Any number of
+// calls is fine.
+func (c *KVClient) Close() {
+	c.stopOnce.Do(func() {
+		done := make(chan struct{})
+		if c.post(func(l *clientLoop) { l.clerk.Close(); l.carryOut(); close(done) }) {
+			select {
+			case <-done: // callers have heard it from the clerk, which knows the outcomes
+			case <-c.ctx.Done(): // the loop has failed
+			}
+		}
+		c.halt()
+		c.transport.Close()
+		c.monitor.Close()
+		c.tasks.Wait()
+		close(c.gone)
+	})
+	<-c.gone
+}
+
+// clientLoop is what the goroutine that owns the clerk owns.
+type clientLoop struct {
+	client  *KVClient
+	clerk   *clerk.Clerk
+	lastID  clerk.RequestID
+	waiting map[clerk.RequestID]chan<- clerk.Done
+	calls   map[clerk.CallID]*rpcnet.Pending
+	viewErr error // why the view service could not be asked, last
+}
+
+func (l *clientLoop) run() {
+	c := l.client
+	defer func() {
+		if v := recover(); v != nil {
+			broken, ok := v.(*tandem.InvariantError)
+			if !ok {
+				panic(v) // a bug of another kind: the stack says more than we could
+			}
+			c.opts.logger.Error("closing a client: an invariant is broken", "invariant", broken.Invariant, "detail", broken.Detail)
+			c.halt()
+			go c.Close() // it waits for this goroutine, so it needs one of its own
+		}
+	}()
+	ticker := time.NewTicker(clientTick)
+	defer ticker.Stop()
+	ticking := true
+	for {
+		// Time passes for the clerk only while it waits for something.
+		if busy := len(l.waiting) > 0; busy != ticking {
+			if ticking = busy; busy {
+				ticker.Reset(clientTick)
+			} else {
+				ticker.Stop()
+			}
+		}
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-ticker.C:
+			l.clerk.Tick()
+		case e := <-c.inbox:
+			e(l)
+			l.drain()
+		}
+		l.carryOut()
+	}
+}
+
+func (l *clientLoop) drain() {
+	for range maxStep {
+		select {
+		case e := <-l.client.inbox:
+			e(l)
+		default:
+			return
+		}
+	}
+}
+
+// carryOut does what the clerk asks for.
+func (l *clientLoop) carryOut() {
+	for effects := l.clerk.Take(); !effects.Empty(); effects = l.clerk.Take() {
+		for i := range effects.Calls {
+			l.call(&effects.Calls[i])
+		}
+		for _, id := range effects.Abandon {
+			if p := l.calls[id]; p != nil {
+				p.Abandon()
+				delete(l.calls, id)
+			}
+		}
+		for _, ask := range effects.Ask {
+			l.ask(ask)
+		}
+		for _, d := range effects.Done {
+			if answer := l.waiting[d.ID]; answer != nil {
+				delete(l.waiting, d.ID)
+				answer <- d
+			}
+		}
+	}
+}
+
+func (l *clientLoop) call(call *clerk.Call) {
+	switch {
+	case call.Put != nil:
+		startCall(l, call, "KVServer.Put", call.Put, (*clerk.Clerk).PutReplied)
+	case call.Get != nil:
+		startCall(l, call, "KVServer.Get", call.Get, (*clerk.Clerk).GetReplied)
+	default:
+		startCall(l, call, "KVServer.Scan", call.Scan, (*clerk.Clerk).ScanReplied)
+	}
+}
+
+// startCall makes an RPC and brings the clerk its reply, or the failure, and
+// with it whether the request may have left.
+func startCall[R any](l *clientLoop, call *clerk.Call, method string, args any, replied func(*clerk.Clerk, clerk.CallID, *R)) {
+	c, id := l.client, call.ID
+	p, err := rpcnet.Start(c.transport, call.Addr, method, args, func(reply *R, err error) {
+		c.post(func(l *clientLoop) {
+			delete(l.calls, id)
+			if err != nil {
+				l.clerk.Failed(id, !errors.Is(err, rpcnet.ErrNotSent))
+				return
+			}
+			replied(l.clerk, id, reply)
+		})
+	})
+	if err != nil {
+		l.clerk.Failed(id, false)
+		return
+	}
+	l.calls[id] = p
+}
+
+func (l *clientLoop) ask(ask clerk.AskView) {
+	c := l.client
+	c.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, viewWait+stallTimeout)
+		defer cancel()
+		reply, err := c.monitor.Wait(ctx, tandem.ViewArgs{
+			Wait: viewWait, Viewnum: ask.Viewnum, Cluster: ask.Cluster, Group: ask.Group,
+		})
+		c.post(func(l *clientLoop) {
+			l.viewErr = err
+			if err != nil {
+				l.clerk.ViewFailed()
+				return
+			}
+			l.clerk.ViewReplied(reply)
+		})
+	})
+}
+
+func (c *KVClient) post(e func(*clientLoop)) bool {
+	select {
+	case c.inbox <- e:
+		return true
+	case <-c.ctx.Done():
+		return false
+	}
+}
+
+// do carries out one request. When ctx ends it is given up, and the error says
+// whether it may have run.
+func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error) {
+	if err := ctx.Err(); err != nil {
+		return clerk.Done{}, c.wrap(req, clerk.Done{Err: err, Outcome: tandem.DidNotRun}, nil)
+	}
+	if err := c.checkSize(req); err != nil {
+		return clerk.Done{}, c.wrap(req, clerk.Done{Err: err, Outcome: tandem.DidNotRun}, nil)
+	}
+	answer := make(chan clerk.Done, 1)
+	var id clerk.RequestID
+	start := func(l *clientLoop) {
+		l.lastID++
+		id = l.lastID
+		l.waiting[id] = answer
+		l.clerk.Start(id, req)
+	}
+	if !c.post(start) {
+		return clerk.Done{}, c.wrap(req, clerk.Done{Err: ErrClosed, Outcome: tandem.DidNotRun}, nil)
+	}
+	closed := clerk.Done{Err: ErrClosed} // with the outcome unknown
+	select {
+	case d := <-answer:
+		return d, c.wrap(req, d, nil)
+	case <-c.ctx.Done():
+		return closed, c.wrap(req, c.last(answer, closed), nil)
+	case <-ctx.Done():
+	}
+	var why error
+	c.post(func(l *clientLoop) {
+		if l.clerk.View().Viewnum == 0 {
+			why = l.viewErr
+		}
+		l.clerk.Cancel(id)
+	})
+	select {
+	case d := <-answer:
+		if errors.Is(d.Err, clerk.ErrCanceled) {
+			d.Err = ctx.Err()
+		} else {
+			why = nil
+		}
+		return d, c.wrap(req, d, why)
+	case <-c.ctx.Done():
+		return closed, c.wrap(req, c.last(answer, closed), nil)
+	}
+}
+
+// last prefers an answer that came just before the end.
+func (c *KVClient) last(answer <-chan clerk.Done, otherwise clerk.Done) clerk.Done {
+	<-c.gone // nobody answers after this
+	select {
+	case d := <-answer:
+		return d
+	default:
+		return otherwise
+	}
+}
+
+// checkSize refuses what no server of these limits would take, before it is sent:
+// a frame that is too large would not even be answered.
+func (c *KVClient) checkSize(req clerk.Request) error {
+	l := &c.opts.limits
+	key, values := "", []string(nil)
+	switch {
+	case req.Put != nil:
+		key, values = req.Put.Key, []string{req.Put.Value, req.Put.Expected}
+	case req.Get != nil:
+		key = req.Get.Key
+	default:
+		key = req.Scan.Prefix
+	}
+	if len(key) > l.MaxKey {
+		return fmt.Errorf("%w: key of %d bytes, the limit is %d", tandem.ErrTooLarge, len(key), l.MaxKey)
+	}
+	for _, v := range values {
+		if len(v) > l.MaxValue {
+			return fmt.Errorf("%w: value of %d bytes, the limit is %d", tandem.ErrTooLarge, len(v), l.MaxValue)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package kvservice
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/kvservice/clerk"
+)
+
+// The operations below are linearizable, and each runs at most once however
+// often it had to be sent. Their errors are *OpError: errors.Is finds the
+// reason, the context's error if it ended first, and ErrOutcomeUnknown if the
+// operation may have run. Until ctx ends they keep trying.
+
+// GetContext returns the value of a key. If the key is absent the error is
+// tandem.ErrNoKey.
+func (c *KVClient) GetContext(ctx context.Context, key string) (string, error) {
+	d, err := c.do(ctx, clerk.Request{Get: &tandem.GetArgs{Key: key}})
+	return d.Get.Value, err
+}
+
+// PutContext sets the value of a key.
+func (c *KVClient) PutContext(ctx context.Context, key, value string) error {
+	_, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpPut, Key: key, Value: value})
+	return err
+}
+
+// PutHashContext sets the value of a key to strconv.Itoa(int(Hash(old+value))),
+// where old is the value before, "" if it was absent, and returns old.
+func (c *KVClient) PutHashContext(ctx context.Context, key, value string) (string, error) {
+	r, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpPutHash, DoHash: true, Key: key, Value: value})
+	return r.PreviousValue, err
+}
+
+// AppendContext sets the value of a key to old+value, where old is the value
+// before, "" if it was absent. If that is too large, the error is
+// tandem.ErrTooLarge and nothing has changed.
+func (c *KVClient) AppendContext(ctx context.Context, key, value string) error {
+	_, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpAppend, Key: key, Value: value})
+	return err
+}
+
+// DeleteContext removes a key. If it was absent the error is tandem.ErrNoKey.
+func (c *KVClient) DeleteContext(ctx context.Context, key string) error {
+	_, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpDelete, Key: key})
+	return err
+}
+
+// CompareAndSwapContext sets the value of a key to new if it is old, and tells
+// whether it did. An absent key counts as "".
+func (c *KVClient) CompareAndSwapContext(ctx context.Context, key, old, new string) (swapped bool, err error) {
+	r, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpCompareAndSwap, Key: key, Value: new, Expected: old})
+	return r.Swapped, err
+}
+
+// ScanContext calls visit with the pairs whose keys begin with prefix, in the
+// order of the keys, until visit returns false. All of them are as of one
+// moment between the call and the first visit. If the server that holds that
+// moment is lost on the way, the error is tandem.ErrScanLost: what was visited
+// is true, and the rest must be had by another scan.
+func (c *KVClient) ScanContext(ctx context.Context, prefix string, visit func(key, value string) bool) error {
+	req := clerk.Request{Scan: &tandem.ScanArgs{Prefix: prefix}}
+	for {
+		d, err := c.do(ctx, req)
+		if err != nil {
+			return err
+		}
+		page := d.Scan
+		for _, p := range page.Pairs {
+			if !visit(p.Key, p.Value) {
+				return nil
+			}
+		}
+		if !page.More || len(page.Pairs) == 0 {
+			return nil
+		}
+		req = clerk.Request{
+			Scan: &tandem.ScanArgs{
+				Prefix: prefix,
+				Scan:   page.Scan,
+				After:  page.Pairs[len(page.Pairs)-1].Key,
+			},
+			Server: d.Server,
+		}
+	}
+}
+
+func (c *KVClient) update(ctx context.Context, args tandem.PutArgs) (tandem.PutReply, error) {
+	d, err := c.do(ctx, clerk.Request{Put: &args})
+	return d.Put, err
+}
+
+// The lab's forms keep trying for ever and return no error. Where trying again
+// cannot help they panic with the *OpError: the key or value is too large, the
+// session was lost with the outcome unknown, or the client is closed.
+
+// Get returns the value of a key, "" if it is absent. It is GetContext without
+// end; where that fails, it panics.
+func (c *KVClient) Get(key string) string {
+	value, err := c.GetContext(context.Background(), key)
+	if errors.Is(err, tandem.ErrNoKey) {
+		return ""
+	}
+	must(err)
+	return value
+}
+
+// Put sets the value of a key. It is PutContext without end; where that fails,
+// it panics.
+func (c *KVClient) Put(key, value string) {
+	must(c.PutContext(context.Background(), key, value))
+}
+
+// PutHash is PutHashContext without end; where that fails, it panics.
+func (c *KVClient) PutHash(key, value string) string {
+	old, err := c.PutHashContext(context.Background(), key, value)
+	must(err)
+	return old
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
