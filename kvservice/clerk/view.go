@@ -21,8 +21,12 @@ func (c *Clerk) want(why string) {
 	c.askView()
 }
 
-// askView asks, if that is wanted and nothing is in the way.
+// askView asks, if that is wanted and nothing is in the way. News that nobody
+// waits for any more is not wanted (rule C1).
 func (c *Clerk) askView() {
+	if len(c.requests) == 0 {
+		c.ask.wanted = false
+	}
 	if !c.ask.wanted || c.ask.underway || c.ask.wait > 0 {
 		return
 	}
@@ -93,8 +97,8 @@ func (c *Clerk) ViewFailed() {
 // service that is gone, or one that does not wait before it answers, would
 // otherwise be asked without pause (rule C2).
 func (c *Clerk) noNews() {
-	if !c.ask.wanted {
-		c.ask.failures = 0
+	if !c.ask.wanted || len(c.requests) == 0 {
+		c.ask.wanted, c.ask.failures = false, 0
 		return
 	}
 	c.ask.wait = c.backoff(c.ask.failures)
