@@ -358,4 +358,3 @@ func (l *load) check(client *kvservice.KVClient) (int, error) {
 }
 
 func loadKey(i int) string { return "load-" + strconv.Itoa(i) }
-
