@@ -59,7 +59,7 @@ func (r *Replica) takeChunk(m Message) {
 		r.note("T3", m.SnapIndex, "a chunk after the installation: answered again")
 		return
 	}
-	if u.staging == nil || (m.ChunkNumber == 0 && m.SnapIndex > u.snapIndex) {
+	if u.staging == nil {
 		u.staging, u.snapIndex, u.chunks, u.sum = r.machine.Empty(), m.SnapIndex, 0, 0
 	}
 	if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {

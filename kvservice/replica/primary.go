@@ -17,7 +17,6 @@ type peer struct {
 	quiet       int  // ticks that something has been unanswered without progress
 	resendIn    int  // ticks until what is unanswered is sent again
 	resends     int  // in a row without progress: the pause doubles with each
-	lost        bool // a message or its answer is known to be lost
 	probe       bool // send a forward even if there is nothing to send
 	unreachable bool // report it (rule V8)
 }
@@ -34,6 +33,10 @@ func (p *peer) taken() uint64 {
 func (p *peer) waiting() bool {
 	return p.transfer != nil || p.acknowledged < p.sent || (p.next != 0 && p.match+1 < p.next)
 }
+
+// pause returns the ticks to wait before sending again: the more often that was
+// in vain, the longer.
+func (p *peer) pause(ticks int) int { return ticks << min(p.resends, 4) }
 
 func (p *peer) progressed() {
 	p.quiet = 0
@@ -95,6 +98,7 @@ func (r *Replica) takeAnswer(m Message) {
 	case Acknowledge:
 		if r.authority == Joint && m.Index > p.match {
 			p.match = m.Index
+			p.next = max(p.next, p.match+1) // a resend may have gone back behind it
 			p.progressed()
 		}
 	case Gap:
@@ -131,28 +135,33 @@ func (r *Replica) tickPeer() {
 		p.probe = true
 	}
 	if !p.waiting() {
-		p.quiet, p.lost = 0, false
+		p.quiet, p.resendIn = 0, 0
 		return
 	}
 	if p.quiet++; p.quiet >= r.cfg.UnreachableTicks && !p.unreachable {
 		r.ReportBackup()
 	}
 	if p.resendIn == 0 {
-		p.resendIn = r.cfg.ResendTicks << min(p.resends, 4)
+		p.resendIn = p.pause(r.cfg.ResendTicks)
 	}
-	if p.resendIn--; p.resendIn == 0 || p.lost {
+	if p.resendIn--; p.resendIn == 0 {
 		r.Resend()
 	}
 }
 
 // Lost tells that a message to the backup, or the answer to one, is known to be
-// lost, so that the next tick sends again what is unanswered.
-func (r *Replica) Lost() { r.peer.lost = true }
+// lost, so that what is unanswered need not wait for its time: the next tick
+// sends it again, or a later one if sending again has not helped so far.
+func (r *Replica) Lost() {
+	p := &r.peer
+	if pause := p.pause(1); p.resendIn == 0 || pause < p.resendIn {
+		p.resendIn = pause
+	}
+}
 
 // Resend sends again everything that the backup has not answered.
 func (r *Replica) Resend() {
 	p := &r.peer
-	p.lost = false
 	p.resendIn = 0
 	if r.authority == None || r.view.Backup == "" || !p.waiting() {
 		return

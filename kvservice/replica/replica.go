@@ -49,7 +49,7 @@ type Config struct {
 	MaxInFlight        int // entries ordered and not yet committed (rule L5); default 8192
 	MaxInFlightBytes   int // their bytes (rule L5); default 64 MiB
 	MaxTransferBytes   int // entries kept for a transfer (rule T5); default 64 MiB
-	MaxWaiting         int // requests that wait, reads included; default 16384
+	MaxWaiting         int // requests that wait, reads and joined duplicates included; default 16384
 	MaxWaitingBytes    int // their bytes; default 64 MiB
 	ChunkBytes         int // of one chunk of a transfer; default 256 KiB
 	ChunkWindow        int // chunks sent and not yet taken; default 4
@@ -140,6 +140,7 @@ type Stats struct {
 func New(cfg Config) *Replica {
 	cfg.setDefaults()
 	r := &Replica{cfg: cfg, machine: cfg.Machine, pingIn: 1}
+	r.cfg.Machine = nil // an installed transfer replaces it, and it must not be kept alive
 	r.requests.init()
 	return r
 }
@@ -236,6 +237,7 @@ func (r *Replica) PingReplied(seq uint64, reply tandem.PingReply) {
 	r.ViewHeard(reply.View, reply.Active)
 	if r.leaving && r.leftWith != 0 && seq >= r.leftWith && !r.isMember() && reply.View.Viewnum == r.view.Viewnum {
 		r.note("V11", 0, "left")
+		r.refuseParked()
 		r.out.Departed = true
 	}
 }

@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/tandemkv/tandem"
+import (
+	"slices"
+
+	"github.com/tandemkv/tandem"
+)
 
 // RequestKind is the kind of a Request.
 type RequestKind uint8
@@ -41,13 +45,14 @@ type requests struct {
 	// and bySession finds that index (rule S3: a duplicate joins).
 	inFlight  map[uint64]*pending
 	bySession map[requestName]uint64
+	waiters   int // ids in inFlight; more than entries, if duplicates joined
 
 	uncommittedBytes int // at a primary, of the entries not yet applied
 
-	reads []read // in order of arrival; seq never falls
+	reads  []read   // in order of arrival, in which neither index nor seq falls
+	parked []parked // in order of arrival
 
-	parked      []parked // in order of arrival
-	parkedBytes int
+	waitingBytes int // of reads and parked
 }
 
 type requestName struct{ session, number uint64 }
@@ -63,10 +68,7 @@ type read struct {
 	id    uint64
 	query []byte
 	index uint64 // to be applied first
-	// seq: a message of epoch with at least this number must be acknowledged
-	// first (rule R2).
-	seq   uint64
-	epoch uint
+	seq   uint64 // a message with at least this number must be acknowledged first (rule R2)
 }
 
 // parked is a request that waits for authority, for room in the log, or for a
@@ -79,6 +81,7 @@ type parked struct {
 func (q *requests) init() {
 	q.inFlight = make(map[uint64]*pending)
 	q.bySession = make(map[requestName]uint64)
+	q.waiters = 0
 }
 
 // Submit takes a request. Its Reply comes among the effects, now or later,
@@ -102,9 +105,12 @@ func (r *Replica) Submit(req Request) {
 			return
 		}
 		if index, ok := r.requests.bySession[requestName{req.Session, req.Number}]; ok {
-			r.note("S3", index, "joined a duplicate to the request in flight")
-			p := r.requests.inFlight[index]
-			p.ids = append(p.ids, req.ID)
+			if r.mayWait(req) {
+				r.note("S3", index, "joined a duplicate to the request in flight")
+				p := r.requests.inFlight[index]
+				p.ids = append(p.ids, req.ID)
+				r.requests.waiters++
+			}
 			return
 		}
 	}
@@ -114,8 +120,9 @@ func (r *Replica) Submit(req Request) {
 			r.refuse(req.ID, tandem.ErrWrongServer, tandem.DidNotRun)
 			return
 		}
-		r.park(req)
-		r.Ping() // the client has heard of a view that this server has not
+		if r.park(req); len(r.requests.parked) == 1 {
+			r.Ping() // the client has heard of a view that this server has not
+		}
 	case r.draining():
 		r.refuse(req.ID, tandem.ErrWrongServer, tandem.DidNotRun)
 	case r.authority == None:
@@ -134,18 +141,25 @@ func (r *Replica) Submit(req Request) {
 // was ordered runs all the same.
 func (r *Replica) Forget(id uint64) {
 	q := &r.requests
-	for i := range q.parked {
-		if q.parked[i].ID == id {
-			q.parkedBytes -= len(q.parked[i].Payload)
-			q.parked = append(q.parked[:i:i], q.parked[i+1:]...)
-			return
-		}
+	if i := slices.IndexFunc(q.parked, func(p parked) bool { return p.ID == id }); i >= 0 {
+		q.waitingBytes -= len(q.parked[i].Payload)
+		q.parked = slices.Delete(q.parked, i, i+1)
+		r.unpark() // it may have been the one for which there was no room
+		return
 	}
-	for i := range q.reads {
-		if q.reads[i].id == id {
-			q.reads = append(q.reads[:i:i], q.reads[i+1:]...)
-			r.leaveIfDrained()
-			return
+	if i := slices.IndexFunc(q.reads, func(w read) bool { return w.id == id }); i >= 0 {
+		q.waitingBytes -= len(q.reads[i].query)
+		q.reads = slices.Delete(q.reads, i, i+1)
+		r.leaveIfDrained()
+		return
+	}
+	for index := r.applied + 1; index <= r.log.last(); index++ {
+		if p, ok := q.inFlight[index]; ok {
+			if i := slices.Index(p.ids, id); i >= 0 {
+				p.ids = slices.Delete(p.ids, i, i+1)
+				q.waiters--
+				return
+			}
 		}
 	}
 }
@@ -163,6 +177,7 @@ func (r *Replica) takeUpdate(req Request) {
 	index := r.order(req.Payload)
 	p := &pending{ids: []uint64{req.ID}}
 	r.requests.inFlight[index] = p
+	r.requests.waiters++
 	if req.Session != 0 {
 		p.name = requestName{req.Session, req.Number}
 		r.requests.bySession[p.name] = index
@@ -184,52 +199,62 @@ func (r *Replica) answerUpdate(e Entry, reply []byte) {
 	if p.name.session != 0 {
 		delete(r.requests.bySession, p.name)
 	}
+	r.requests.waiters -= len(p.ids)
 	for _, id := range p.ids {
 		r.reply(id, reply)
 	}
 }
 
-// takeRead notes what a read must wait for and serves it if that is nothing.
+// takeRead serves a read, or notes what it must wait for.
 func (r *Replica) takeRead(req Request) {
-	if len(r.requests.reads) >= r.cfg.MaxWaiting {
-		r.refuse(req.ID, tandem.ErrBusy, tandem.DidNotRun)
-		return
+	w := r.bound(read{id: req.ID, query: req.Payload})
+	if r.fresh(w) {
+		r.reply(w.id, r.machine.Read(w.query))
+	} else if r.mayWait(req) {
+		r.requests.reads = append(r.requests.reads, w)
+		r.requests.waitingBytes += len(w.query)
 	}
-	r.requests.reads = append(r.requests.reads, r.bound(read{id: req.ID, query: req.Payload}))
-	r.serveReads()
 }
 
-// bound sets what the read must wait for in this epoch. Entries below the solo
+// bound sets what a read must wait for in this epoch. Entries below the solo
 // barrier may have been committed by an earlier primary, so they count as
 // committed even before they are durable here.
 func (r *Replica) bound(w read) read {
-	w.epoch = r.view.Viewnum
 	w.index = max(r.commit, r.soloBarrier)
 	w.seq = r.peer.sent + 1
 	return w
 }
 
-// serveReads answers the reads that are known to be fresh: solo by rule R1,
-// joint by rule R2.
+// boundReads makes the reads that wait start over: what they waited for was of
+// another epoch, or less than a new solo primary has to commit.
+func (r *Replica) boundReads() {
+	for i, w := range r.requests.reads {
+		r.requests.reads[i] = r.bound(w)
+	}
+}
+
+// fresh tells whether all that was committed when the read arrived is sure to be
+// applied here: solo by rule R1, joint by rule R2.
+func (r *Replica) fresh(w read) bool {
+	switch r.authority {
+	case Solo:
+		return w.index <= r.applied
+	case Joint:
+		return w.index <= r.applied && w.seq <= r.peer.acknowledged
+	}
+	return false
+}
+
+// serveReads answers the reads that have become fresh.
 func (r *Replica) serveReads() {
 	q := &r.requests
-	if r.authority == None || len(q.reads) == 0 {
-		return
+	n := 0
+	for n < len(q.reads) && r.fresh(q.reads[n]) {
+		r.reply(q.reads[n].id, r.machine.Read(q.reads[n].query))
+		q.waitingBytes -= len(q.reads[n].query)
+		n++
 	}
-	rest := q.reads[:0]
-	for _, w := range q.reads {
-		if w.epoch != r.view.Viewnum {
-			w = r.bound(w) // it has lived through a change of view and starts over
-		}
-		fresh := r.authority == Solo || w.seq <= r.peer.acknowledged
-		if !fresh || w.index > r.applied {
-			rest = append(rest, w)
-			continue
-		}
-		r.reply(w.id, r.machine.Read(w.query))
-	}
-	clear(q.reads[len(rest):])
-	q.reads = rest
+	q.reads = slices.Delete(q.reads, 0, n)
 }
 
 // roomToOrder tells whether an entry of this size may be ordered now: the bound
@@ -244,15 +269,23 @@ func (r *Replica) roomToOrder(size int) bool {
 	return t == nil || t.room(size, r.cfg.MaxTransferBytes)
 }
 
+// mayWait tells whether one more request may wait, and refuses it if not. What
+// was ordered has a bound of its own (rule L5).
+func (r *Replica) mayWait(req Request) bool {
+	q := &r.requests
+	if len(q.parked)+len(q.reads)+q.waiters-len(q.inFlight) < r.cfg.MaxWaiting && q.waitingBytes+len(req.Payload) <= r.cfg.MaxWaitingBytes {
+		return true
+	}
+	r.refuse(req.ID, tandem.ErrBusy, tandem.DidNotRun)
+	return false
+}
+
 // park makes a request wait, if there is room for it.
 func (r *Replica) park(req Request) {
-	q := &r.requests
-	if len(q.parked) >= r.cfg.MaxWaiting || q.parkedBytes+len(req.Payload) > r.cfg.MaxWaitingBytes {
-		r.refuse(req.ID, tandem.ErrBusy, tandem.DidNotRun)
-		return
+	if q := &r.requests; r.mayWait(req) {
+		q.waitingBytes += len(req.Payload)
+		q.parked = append(q.parked, parked{req, r.cfg.ParkTicks})
 	}
-	q.parkedBytes += len(req.Payload)
-	q.parked = append(q.parked, parked{req, r.cfg.ParkTicks})
 }
 
 // unpark lets go on, in order of arrival, what waited and need not any more.
@@ -262,16 +295,14 @@ func (r *Replica) unpark() {
 		return
 	}
 	waiting := q.parked
-	q.parked, q.parkedBytes = nil, 0
+	q.parked = nil
 	for i, p := range waiting {
 		if r.isPrimary() && p.Kind == Update && !r.roomToOrder(len(p.Payload)+EntryOverhead) {
 			// No room: it and everything behind it go on waiting.
-			for _, w := range waiting[i:] {
-				q.parkedBytes += len(w.Payload)
-			}
 			q.parked = append(q.parked, waiting[i:]...)
 			return
 		}
+		q.waitingBytes -= len(p.Payload)
 		before := len(q.parked)
 		r.Submit(p.Request)
 		if len(q.parked) > before {
@@ -294,7 +325,7 @@ func (r *Replica) tickRequests() {
 			rest = append(rest, p)
 			continue
 		}
-		q.parkedBytes -= len(p.Payload)
+		q.waitingBytes -= len(p.Payload)
 		r.refuse(p.ID, tandem.ErrWrongServer, tandem.DidNotRun)
 	}
 	clear(q.parked[len(rest):])
@@ -305,9 +336,10 @@ func (r *Replica) tickRequests() {
 func (r *Replica) refuseParked() {
 	q := &r.requests
 	for _, p := range q.parked {
+		q.waitingBytes -= len(p.Payload)
 		r.refuse(p.ID, tandem.ErrWrongServer, tandem.DidNotRun)
 	}
-	q.parked, q.parkedBytes = nil, 0
+	q.parked = nil
 }
 
 // refuseInFlight answers what is in the log and not yet applied: its outcome is
@@ -327,8 +359,10 @@ func (r *Replica) refuseInFlight() {
 
 // refuseReads refuses the reads that wait; reads have no effect to be unsure of.
 func (r *Replica) refuseReads() {
-	for _, w := range r.requests.reads {
+	q := &r.requests
+	for _, w := range q.reads {
+		q.waitingBytes -= len(w.query)
 		r.refuse(w.id, tandem.ErrWrongServer, tandem.DidNotRun)
 	}
-	r.requests.reads = nil
+	q.reads = nil
 }

@@ -42,7 +42,8 @@ func (r *Replica) Clone() *Replica {
 
 func (q *requests) clone() requests {
 	c := *q
-	c.init()
+	c.inFlight = make(map[uint64]*pending, len(q.inFlight))
+	c.bySession = make(map[requestName]uint64, len(q.bySession))
 	// order does not matter: each key is copied on its own
 	for index, p := range q.inFlight {
 		c.inFlight[index] = &pending{name: p.name, ids: slices.Clone(p.ids)}
@@ -84,13 +85,15 @@ func (r *Replica) AppendState(b []byte) []byte {
 		e.uints(entry.Epoch, uint64(entry.Time))
 		e.bytes(entry.Payload)
 	}
-	e.uints(r.commit, r.applied, r.durable, uint64(r.pingIn))
+	_, floor := r.log.stamp(r.log.last())
+	e.uints(r.commit, r.applied, r.durable, uint64(r.pingIn), uint64(max(floor, r.clock)))
 
 	p := &r.peer
-	e.uints(p.match, p.next, p.sent-p.acknowledged, p.sent-p.rewoundAt)
+	e.uints(p.match, p.next, p.sent-p.acknowledged, max(p.rewoundAt, p.acknowledged)-p.acknowledged)
 	e.uints(uint64(p.idle), uint64(p.quiet), uint64(p.resendIn), uint64(p.resends))
-	e.bools(p.lost, p.probe, p.unreachable, p.transfer != nil)
+	e.bools(p.probe, p.unreachable, p.transfer != nil)
 	if t := p.transfer; t != nil {
+		e.snapshot(t.snapshot, r.cfg.ChunkBytes)
 		e.uints(t.index, t.taken, t.sent, uint64(t.kept), uint64(t.credit), uint64(len(t.window)))
 	}
 
@@ -112,12 +115,12 @@ func (r *Replica) AppendState(b []byte) []byte {
 	e.uints(uint64(len(q.reads)))
 	for _, w := range q.reads {
 		// A number already acknowledged is as good as any other such.
-		e.uints(w.id, w.index, max(w.seq, p.acknowledged)-p.acknowledged, uint64(w.epoch))
+		e.uints(w.id, w.index, max(w.seq, p.acknowledged)-p.acknowledged)
 		e.bytes(w.query)
 	}
 	e.uints(uint64(len(q.parked)))
 	for _, w := range q.parked {
-		e.uints(w.ID, uint64(w.Kind), w.Session, w.Number, uint64(w.ticks), uint64(w.Viewnum))
+		e.uints(w.ID, uint64(w.Kind), w.Session, w.Number, uint64(w.ticks), uint64(w.Viewnum), w.Cluster)
 		e.bytes(w.Payload)
 	}
 	return r.machine.AppendState(e.b)
@@ -145,6 +148,14 @@ func (e *encoder) bools(vs ...bool) {
 func (e *encoder) bytes(v []byte) {
 	e.uints(uint64(len(v)))
 	e.b = append(e.b, v...)
+}
+
+func (e *encoder) snapshot(s Snapshot, max int) {
+	chunk, next := s.Chunk(nil, max)
+	for e.bytes(chunk); next != nil; e.bytes(chunk) {
+		chunk, next = s.Chunk(next, max)
+	}
+	e.uints(0)
 }
 
 func (e *encoder) server(s tandem.Server) {

@@ -1,10 +1,13 @@
 package replica
 
-import "hash/crc32"
+import (
+	"hash/crc32"
+	"slices"
+)
 
 // transfer is the sending of the whole state to a new backup (rule T1).
 //
-//	taken <= sent <= taken + len(window)
+//	taken <= sent < taken + len(window)
 type transfer struct {
 	snapshot Snapshot // as of index (rule T2)
 	index    uint64
@@ -13,8 +16,9 @@ type transfer struct {
 
 	taken uint64 // chunks that the backup holds
 	sent  uint64 // chunks sent, or sent again
-	// window holds where the chunks from taken on start, as far as known; the
-	// chunks themselves are made anew when they are sent again.
+	// window holds where the chunks from taken on start, as far as known, which
+	// is one beyond the last that was ever sent; the chunks themselves are made
+	// anew when they are sent again.
 	window []chunkStart
 	kept   int // bytes ordered since the snapshot, kept until the backup has them
 	credit int // bytes that may still be ordered beyond half the bound (rule T5)
@@ -100,14 +104,15 @@ func (r *Replica) chunkTaken(m Message, newest bool) {
 	}
 	n := m.ChunkNumber
 	switch {
-	case n > t.sent:
-		return
+	case n >= t.taken+uint64(len(t.window)):
+		return // never sent
 	case n > t.taken:
 		for _, c := range t.window[:n-t.taken] {
 			t.credit += c.size
 		}
-		t.window = append([]chunkStart(nil), t.window[n-t.taken:]...)
+		t.window = slices.Clone(t.window[n-t.taken:])
 		t.taken = n
+		t.sent = max(t.sent, n) // a resend may have gone back behind it
 		r.peer.progressed()
 	case n < t.taken && newest:
 		t.taken, t.sent = 0, 0

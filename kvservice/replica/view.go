@@ -81,6 +81,7 @@ func (r *Replica) adoptAsPrimary() {
 	r.requests.uncommittedBytes = r.log.bytesAfter(r.applied)
 	if r.authority == Solo && !r.ackedWithBackup {
 		r.note("A3", 0, "stays solo")
+		r.boundReads()
 	} else {
 		r.authority = None // rule A1
 	}
@@ -100,6 +101,7 @@ func (r *Replica) becomeSolo(rule string) {
 	r.authority = Solo
 	r.ackedWithBackup = false
 	r.soloBarrier = r.log.last()
+	r.boundReads()
 	r.note(rule, r.log.last(), "solo")
 	r.note("A6", r.log.last(), "commits its whole log")
 	r.advance()
