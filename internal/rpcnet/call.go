@@ -1,6 +1,11 @@
 package rpcnet
 
-import "context"
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync/atomic"
+)
 
 // Call calls a method at an address and waits for its reply. The reply is a new
 // object; it is nil if and only if the error is not. An error is a *CallError.
@@ -12,7 +17,25 @@ import "context"
 // args belong to the transport from here on and must never change again, not
 // even after Call has returned: an abandoned call may still be being written.
 func Call[R any](ctx context.Context, t *Transport, addr, method string, args any) (*R, error) {
-	return nil, &CallError{addr, method, ErrNotSent}
+	reply := new(R)
+	settled := make(chan error, 1)
+	c := t.newCall(addr, method, args, reply, func(err error) { settled <- err })
+	err := c.submit(ctx)
+	if err == nil {
+		select {
+		case err = <-settled:
+		case <-ctx.Done():
+			if state, mine := c.take(); mine {
+				err = c.abandoned(state, ctx.Err())
+			} else {
+				err = <-settled
+			}
+		}
+	}
+	if err != nil {
+		return nil, &CallError{addr, method, err}
+	}
+	return reply, nil
 }
 
 // Start starts a call and returns without waiting for the network. Calls to one
@@ -25,13 +48,132 @@ func Call[R any](ctx context.Context, t *Transport, addr, method string, args an
 // as Call returns them, unless Abandon forestalls it; Close waits for it. done
 // should be brief: while it runs no other reply of that connection is read.
 func Start[R any](t *Transport, addr, method string, args any, done func(*R, error)) (*Pending, error) {
-	return nil, &CallError{addr, method, ErrNotSent}
+	reply := new(R)
+	c := t.newCall(addr, method, args, reply, func(err error) {
+		if err != nil {
+			done(nil, &CallError{addr, method, err})
+			return
+		}
+		done(reply, nil)
+	})
+	if err := c.submit(nil); err != nil {
+		return nil, &CallError{addr, method, err}
+	}
+	return &Pending{c}, nil
 }
 
-// Pending is a call that was started.
-type Pending struct{}
+// Pending is a call that was started. It is safe for concurrent use.
+type Pending struct{ call *call }
 
 // Abandon gives the call up. It reports whether it came in time: if so, done
 // will never be called; if not, done was called or is being called. The request
 // may run either way. The connection and its other calls are unaffected.
-func (p *Pending) Abandon() bool { return false }
+func (p *Pending) Abandon() bool {
+	state, mine := p.call.take()
+	if mine {
+		p.call.abandoned(state, nil)
+	}
+	return mine
+}
+
+// The states of a call. It only moves forward.
+const (
+	callQueued  uint32 = iota // not handed to the network
+	callHanded                // handed to the network, or to faults: it may run
+	callSettled               // its caller has, or is being given, the outcome
+)
+
+// call is one RPC of a transport.
+type call struct {
+	hub                *hub
+	addr, lane, method string
+	args               any
+	reply              any // a pointer, new for this call; nobody but the reading goroutine touches it until the call is settled
+	finish             func(error)
+
+	state atomic.Uint32
+	// link and seq say where its reply is awaited; guarded by the link.
+	link atomic.Pointer[link]
+	seq  uint64
+	own  atomic.Pointer[link] // with DialPerCall: the connection that is its own
+	// fate is set before the call goes anywhere, if there are faults.
+	fate *fate
+}
+
+func (t *Transport) newCall(addr, method string, args, reply any, finish func(error)) *call {
+	return &call{hub: t.hub, addr: addr, lane: t.lane, method: method, args: args, reply: reply, finish: finish}
+}
+
+var errNilArgs = errors.New("arguments are nil")
+
+// submit sends the call on its way. With a context it waits for room in the
+// queue; without, a full queue is an error. After an error the call is over, and
+// finish is not called.
+func (c *call) submit(ctx context.Context) error {
+	if v := reflect.ValueOf(c.args); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
+		return notSent(errNilArgs)
+	}
+	if ctx != nil && ctx.Err() != nil {
+		return notSent(ctx.Err())
+	}
+	if c.hub.cfg.Faults != nil {
+		return c.hub.cfg.Faults.request(c)
+	}
+	for {
+		room, err := c.hub.enqueue(c, false)
+		if room == nil {
+			return err
+		}
+		if ctx == nil {
+			return notSent(ErrQueueFull)
+		}
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return notSent(ctx.Err())
+		case <-c.hub.ctx.Done():
+			return notSent(ErrClosed)
+		}
+	}
+}
+
+// take claims the right to say how the call ended, which one can have; state is
+// how far it had come.
+func (c *call) take() (state uint32, mine bool) {
+	state = c.state.Swap(callSettled)
+	if state == callSettled {
+		return state, false
+	}
+	if c.fate != nil {
+		c.hub.mu.Lock()
+		delete(c.hub.loose, c)
+		c.hub.mu.Unlock()
+	}
+	return state, true
+}
+
+// settle ends the call, if nobody has before.
+func (c *call) settle(err error) {
+	if _, mine := c.take(); mine {
+		c.finish(err)
+	}
+}
+
+// abandoned lets the links forget a call that its caller has taken back, and returns
+// the error for it.
+func (c *call) abandoned(state uint32, why error) error {
+	if l := c.link.Load(); l != nil {
+		l.forget(c)
+	}
+	if l := c.own.Load(); l != nil && !c.runs() {
+		l.shut(context.Canceled)
+	}
+	if state == callQueued && why != nil {
+		return notSent(why)
+	}
+	return why
+}
+
+// runs reports whether the request goes to the network even if its caller has
+// given up, because faults have had it in hand.
+func (c *call) runs() bool { return c.fate != nil && c.fate.runs.Load() }

@@ -1,6 +1,9 @@
 package rpcnet
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What an error of a Transport may be, for errors.Is. Anything that is not
 // ErrNotSent and not an rpc.ServerError leaves open whether the request ran or
@@ -35,3 +38,14 @@ func (e *CallError) Error() string { return e.Method + " at " + e.Addr + ": " + 
 
 // Unwrap returns Err.
 func (e *CallError) Unwrap() error { return e.Err }
+
+// notSent says that the request was never handed to the network, and why.
+func notSent(why error) error { return fmt.Errorf("%w: %w", ErrNotSent, why) }
+
+// connLost says that the outcome is unknown, and why.
+func connLost(why error) error {
+	if errors.Is(why, ErrClosed) {
+		return why
+	}
+	return fmt.Errorf("%w: %w", ErrConnLost, why)
+}

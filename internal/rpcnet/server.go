@@ -1,8 +1,12 @@
 package rpcnet
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"sync"
+	"syscall"
 	"time"
 )
 
@@ -21,7 +25,7 @@ type ServerConfig struct {
 	// Service makes the receiver for a connection and names the service it is
 	// registered under, by the rules of net/rpc. It is called once per
 	// connection, before the first request is read, from a goroutine of that
-	// connection; the receiver may keep the Conn. If the receiver is an
+	// connection; the receiver may keep the Conn. The name "Conn" is taken. If the receiver is an
 	// Arriver, it hears of every call in the order of arrival.
 	Service func(*Conn) (name string, receiver any)
 
@@ -68,31 +72,151 @@ type Arriver interface {
 
 // Server serves one service to net/rpc clients. Its methods are safe for
 // concurrent use.
-type Server struct{ cfg ServerConfig }
+//
+// It answers one method of its own, Conn.Echo, which takes and returns nothing
+// and says that the process at this end is alive.
+type Server struct {
+	cfg    ServerConfig
+	budget *budget
+	closed chan struct{} // closed by Close
+
+	mu        sync.Mutex // guards what follows, and the Add of wg against Close
+	closing   bool
+	listeners map[net.Listener]bool
+	conns     map[*Conn]bool
+
+	wg sync.WaitGroup // Serve loops and connections
+}
 
 // NewServer returns a server that is not yet listening.
-func NewServer(cfg ServerConfig) *Server { return &Server{cfg: cfg} }
+func NewServer(cfg ServerConfig) *Server {
+	cfg.MaxConns = orDefault(cfg.MaxConns, DefaultMaxConns)
+	cfg.MaxInFlight = orDefault(cfg.MaxInFlight, DefaultMaxInFlight)
+	cfg.MaxFrame = orDefault(cfg.MaxFrame, DefaultMaxFrame)
+	cfg.MaxBuffered = max(orDefault(cfg.MaxBuffered, DefaultMaxBuffered), cfg.MaxFrame)
+	cfg.StallTimeout = orDefault(cfg.StallTimeout, DefaultStallTimeout)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Server{
+		cfg:       cfg,
+		budget:    newBudget(cfg.MaxBuffered),
+		closed:    make(chan struct{}),
+		listeners: make(map[net.Listener]bool),
+		conns:     make(map[*Conn]bool),
+	}
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
 
 // Serve accepts connections from l until Close, and then returns nil. If
 // accepting fails for good before that, it returns the error; connections live
 // on until Close. It closes l in either case. Several listeners may be served at
 // once. After Close it closes l and returns ErrClosed.
-func (s *Server) Serve(l net.Listener) error { return ErrClosed }
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.listeners[l] = true
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer s.wg.Done()
+	defer func() {
+		s.mu.Lock()
+		delete(s.listeners, l)
+		s.mu.Unlock()
+	}()
+
+	const shortest, longest = 5 * time.Millisecond, time.Second
+	pause := shortest
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			pause = shortest
+			s.admit(nc)
+			continue
+		}
+		if s.isClosing() {
+			return nil
+		}
+		if !passing(err) {
+			return fmt.Errorf("accept on %s: %w", l.Addr(), err)
+		}
+		s.cfg.Logger.Warn("cannot accept a connection", "addr", l.Addr().String(), "err", err)
+		select {
+		case <-s.closed:
+			return nil
+		case <-time.After(pause):
+			pause = min(2*pause, longest)
+		}
+	}
+}
+
+// passing reports whether accept may succeed later: the caller of connect has
+// given up already, or the process or machine is out of descriptors or memory.
+func passing(err error) bool {
+	for _, e := range []error{syscall.ECONNABORTED, syscall.EINTR, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit starts serving a connection, if there is room for it.
+func (s *Server) admit(nc net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || len(s.conns) >= s.cfg.MaxConns {
+		nc.Close()
+		if !s.closing {
+			s.cfg.Logger.Warn("connection refused: too many are open", "peer", peerName(nc), "limit", s.cfg.MaxConns)
+		}
+		return
+	}
+	c := newConn(s, nc)
+	s.conns[c] = true
+	s.wg.Add(1)
+	go func() {
+		defer s.wg.Done()
+		c.serve()
+		s.mu.Lock()
+		delete(s.conns, c)
+		s.mu.Unlock()
+	}()
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
 
 // Close is a crash: listeners and connections are cut at once, replies on their
 // way are lost, and every Conn is done. It returns when no goroutine of the
 // server is left, method handlers included, so it must not be called from a
 // handler, and a handler that waits must heed Conn.Done. Any number of calls is
 // fine.
-func (s *Server) Close() {}
-
-// Conn is one connection of a Server, as its receiver sees it.
-type Conn struct{}
-
-// Done returns a channel that is closed when the connection is gone: the
-// client left, the connection was cut, or the server closed. A reply given
-// after that reaches nobody.
-func (c *Conn) Done() <-chan struct{} { return nil }
-
-// RemoteAddr returns the address of the client's end.
-func (c *Conn) RemoteAddr() net.Addr { return nil }
+func (s *Server) Close() {
+	s.mu.Lock()
+	if !s.closing {
+		s.closing = true
+		close(s.closed)
+		for l := range s.listeners {
+			l.Close()
+		}
+		for c := range s.conns {
+			c.cut(ErrClosed)
+		}
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+}

@@ -2,7 +2,10 @@ package rpcnet
 
 import (
 	"context"
+	"maps"
 	"net"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -44,25 +47,159 @@ type TransportConfig struct {
 	// called from a goroutine of the transport, possibly several at once; it
 	// must not block, and must not call Close.
 	OnDown func(addr string, err error)
-	// Faults, if set, stands between the callers and the network.
+	// Faults, if set, stands between the callers and the network. MaxQueue does
+	// not bound what goes through them.
 	Faults *Faults
 }
 
 // Transport calls the methods of net/rpc servers over connections that persist:
 // one for each address and lane, dialled when it is first needed and again
 // after it broke. It is safe for concurrent use.
-type Transport struct{}
+type Transport struct {
+	hub  *hub
+	lane string
+}
 
 // NewTransport returns a transport that has no connection yet.
-func NewTransport(cfg TransportConfig) *Transport { return &Transport{} }
+func NewTransport(cfg TransportConfig) *Transport {
+	if cfg.Dial == nil {
+		cfg.Dial = new(net.Dialer).DialContext
+	}
+	cfg.DialTimeout = orDefault(cfg.DialTimeout, DefaultDialTimeout)
+	cfg.StallTimeout = orDefault(cfg.StallTimeout, DefaultStallTimeout)
+	cfg.MaxQueue = orDefault(cfg.MaxQueue, DefaultMaxQueue)
+	cfg.MaxFrame = orDefault(cfg.MaxFrame, DefaultMaxFrame)
+	h := &hub{
+		cfg:    cfg,
+		shared: make(map[laneKey]*link),
+		links:  make(map[*link]bool),
+		loose:  make(map[*call]bool),
+		timers: make(map[*time.Timer]bool),
+	}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return &Transport{hub: h}
+}
 
 // Lane returns the same transport with connections of their own, kept apart by
 // name from those of other lanes; the transport that NewTransport returned is
 // lane "". Bulk transfers on a lane of their own delay nobody else. Lanes cost
 // nothing until used, and equal names mean the same lane. Close of one closes all.
-func (t *Transport) Lane(name string) *Transport { return t }
+func (t *Transport) Lane(name string) *Transport { return &Transport{t.hub, name} }
 
 // Close fails every pending call with ErrClosed, closes the connections, and
 // returns when no goroutine of the transport is left. It must not be called from
 // a done function or from OnDown. Any number of calls is fine.
-func (t *Transport) Close() {}
+func (t *Transport) Close() { t.hub.close() }
+
+// hub is what the lanes of a transport share.
+//
+// Locks are taken in this order: Faults, hub, link. None is held while a done
+// function, OnDown or Dial runs.
+type hub struct {
+	cfg    TransportConfig
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+
+	mu     sync.Mutex // guards what follows, and the Add of wg against close
+	closed bool
+	shared map[laneKey]*link    // the links that take calls
+	links  map[*link]bool       // those that have a goroutine
+	loose  map[*call]bool       // unanswered calls that faults may have in hand
+	timers map[*time.Timer]bool // that have not fired
+	wg     sync.WaitGroup
+}
+
+type laneKey struct{ addr, lane string }
+
+func (h *hub) close() {
+	h.mu.Lock()
+	h.closed = true
+	for l := range h.links {
+		l.shut(ErrClosed) // before the context ends, which says no reason
+	}
+	h.cancel()
+	for t := range h.timers {
+		if t.Stop() {
+			h.wg.Done()
+		}
+	}
+	clear(h.timers)
+	loose := slices.Collect(maps.Keys(h.loose))
+	h.mu.Unlock()
+	for _, c := range loose {
+		c.settle(ErrClosed)
+	}
+	h.wg.Wait()
+}
+
+// enqueue gives a call to the link for it, in order. If that is full, and force
+// is false, the call was not taken, and room is closed when trying again may help.
+func (h *hub) enqueue(c *call, force bool) (room <-chan struct{}, err error) {
+	for {
+		l, err := h.linkFor(c)
+		if err != nil {
+			return nil, err
+		}
+		room, taken := l.push(c, force)
+		if taken || room != nil {
+			return room, nil
+		}
+		// The link has just broken, and is no longer the one for new calls.
+	}
+}
+
+func (h *hub) linkFor(c *call) (*link, error) {
+	key := laneKey{c.addr, c.lane}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, notSent(ErrClosed)
+	}
+	if l := h.shared[key]; l != nil && !h.cfg.DialPerCall {
+		return l, nil
+	}
+	l := newLink(h, key)
+	h.links[l] = true
+	if h.cfg.DialPerCall {
+		c.own.Store(l)
+	} else {
+		h.shared[key] = l
+	}
+	h.wg.Add(1)
+	go func() {
+		defer h.wg.Done()
+		l.run()
+		h.mu.Lock()
+		delete(h.links, l)
+		h.mu.Unlock()
+	}()
+	return l, nil
+}
+
+// retire takes a link out of use for new calls.
+func (h *hub) retire(l *link) {
+	h.mu.Lock()
+	if h.shared[l.key] == l {
+		delete(h.shared, l.key)
+	}
+	h.mu.Unlock()
+}
+
+// after runs f on a goroutine of its own after d, unless the hub is closed before.
+func (h *hub) after(d time.Duration, f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return
+	}
+	h.wg.Add(1)
+	var t *time.Timer
+	t = time.AfterFunc(d, func() {
+		defer h.wg.Done()
+		h.mu.Lock() // also makes t visible here
+		delete(h.timers, t)
+		h.mu.Unlock()
+		f()
+	})
+	h.timers[t] = true
+}

@@ -1,0 +1,440 @@
+package rpcnet
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// link is one connection of a transport, from before it is dialled until it is
+// broken, and the calls that were given to it. A broken link is not mended; the
+// next call gets a new one.
+//
+// It has two goroutines. run dials, writes, and at the end says to every call
+// what became of it; read reads the replies and watches for progress.
+type link struct {
+	hub     *hub
+	key     laneKey
+	perCall bool
+	ctx     context.Context // ends with shut
+	cancel  context.CancelFunc
+	wake    chan struct{} // holds an element when the writer should look
+
+	mu      sync.Mutex
+	nc      net.Conn
+	cause   error   // why it was shut
+	queue   []*call // not yet written, oldest first
+	dead    bool    // takes no more calls
+	room    chan struct{}
+	pending map[uint64]*call // handed to the network, by sequence number
+	next    uint64           // the next sequence number
+	owed    int              // requests written that have had no reply, abandoned ones included
+	echo    bool             // a sign of life should be asked for
+
+	moved atomic.Bool // the peer made room for bytes since the last look
+}
+
+func newLink(h *hub, key laneKey) *link {
+	l := &link{
+		hub:     h,
+		key:     key,
+		perCall: h.cfg.DialPerCall,
+		wake:    make(chan struct{}, 1),
+		pending: make(map[uint64]*call),
+	}
+	l.ctx, l.cancel = context.WithCancel(h.ctx)
+	return l
+}
+
+// push adds a call to the queue. If it was not taken, either room is not nil and will be
+// closed when there is some, or the link is dead.
+func (l *link) push(c *call, force bool) (room <-chan struct{}, taken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return nil, false
+	}
+	if len(l.queue) >= l.hub.cfg.MaxQueue && !force {
+		l.queue = slices.DeleteFunc(l.queue, func(c *call) bool { return c.state.Load() == callSettled && !c.runs() })
+		if len(l.queue) >= l.hub.cfg.MaxQueue {
+			if l.room == nil {
+				l.room = make(chan struct{})
+			}
+			return l.room, false
+		}
+	}
+	l.queue = append(l.queue, c)
+	l.nudge()
+	return nil, true
+}
+
+func (l *link) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// shut breaks the link; the first reason counts.
+func (l *link) shut(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause == nil {
+		l.cause = cause
+		l.cancel()
+	}
+	if l.nc != nil {
+		l.nc.Close()
+	}
+}
+
+// forget drops a call whose caller does not wait any more.
+func (l *link) forget(c *call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending[c.seq] == c {
+		delete(l.pending, c.seq)
+	}
+}
+
+// run is the link's life.
+func (l *link) run() {
+	defer l.cancel()
+	if err := l.dial(); err != nil {
+		l.end(err, false)
+		return
+	}
+	reader := make(chan struct{})
+	go func() {
+		defer close(reader)
+		l.shut(l.read())
+	}()
+	unsent, err := l.write()
+	l.hub.retire(l)
+	l.shut(err)
+	<-reader
+	for _, c := range unsent {
+		l.forget(c)
+		c.settle(notSent(l.cause))
+	}
+	l.end(l.cause, true)
+}
+
+// dial connects.
+func (l *link) dial() error {
+	ctx := l.ctx
+	if !l.perCall {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, l.hub.cfg.DialTimeout)
+		defer cancel()
+	}
+	nc, err := l.hub.cfg.Dial(ctx, Network(l.key.addr), l.key.addr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause != nil {
+		if err == nil {
+			nc.Close()
+		}
+		return l.cause
+	}
+	if err != nil && ctx.Err() != nil {
+		// Not to be taken for the end of a caller's context.
+		return fmt.Errorf("dial %s: no answer within %v", l.key.addr, l.hub.cfg.DialTimeout)
+	}
+	l.nc = nc
+	return err
+}
+
+// end says to all calls what became of them. Calls of a link that never was, and
+// those not yet written, did not run.
+func (l *link) end(cause error, established bool) {
+	l.hub.retire(l)
+	l.mu.Lock()
+	l.dead = true
+	queue, lost := l.queue, make([]*call, 0, len(l.pending))
+	for _, c := range l.pending {
+		lost = append(lost, c)
+	}
+	slices.SortFunc(lost, func(a, b *call) int { return int(a.seq) - int(b.seq) })
+	l.queue, l.pending = nil, nil
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
+	l.mu.Unlock()
+
+	if l.hub.cfg.OnDown != nil && !errors.Is(cause, ErrClosed) && !errors.Is(cause, errDone) && !errors.Is(cause, context.Canceled) {
+		why := cause
+		if established {
+			why = connLost(cause)
+		}
+		l.hub.cfg.OnDown(l.key.addr, why)
+	}
+	for _, c := range lost {
+		c.settle(connLost(cause))
+	}
+	for _, c := range queue {
+		c.settle(notSent(cause))
+	}
+}
+
+// errDone is why a connection for one call ends well.
+var errDone = errors.New("done")
+
+// placed is a call and where its request begins among the bytes to be written.
+type placed struct {
+	call  *call
+	start int
+}
+
+// write writes calls until the link breaks. It returns the error and the calls
+// of which certainly not a byte was handed to the network.
+func (l *link) write() (unsent []*call, err error) {
+	enc := newEncoder(l.hub.cfg.MaxFrame)
+	var spare []byte
+	var batch []placed
+	for {
+		batch = batch[:0]
+		for len(enc.buf) < largeFrame {
+			if !l.encodeNext(enc, &batch) {
+				break
+			}
+		}
+		if len(enc.buf) == 0 {
+			select {
+			case <-l.wake:
+				continue
+			case <-l.ctx.Done():
+				return nil, l.ctx.Err()
+			}
+		}
+		out := enc.take(spare)
+		n, err := writeAll(l.nc, out, l.stall(), func() { l.moved.Store(true) })
+		if err != nil {
+			for _, p := range batch {
+				if p.start >= n {
+					unsent = append(unsent, p.call)
+				}
+			}
+			return unsent, err
+		}
+		spare = reuse(out)
+		clear(batch) // answered calls should not be kept alive by it
+	}
+}
+
+// stall returns the time without progress after which the connection is closed, zero for
+// never.
+func (l *link) stall() time.Duration {
+	if l.perCall {
+		return 0
+	}
+	return l.hub.cfg.StallTimeout
+}
+
+// encodeNext encodes the next request, and reports whether there was one.
+func (l *link) encodeNext(enc *encoder, batch *[]placed) bool {
+	start := len(enc.buf)
+	c, seq := l.handOver()
+	if c == nil {
+		if seq == 0 {
+			return false
+		}
+		// What is encoded before it goes out as well, so this is not lost.
+		enc.message(&rpc.Request{ServiceMethod: echoMethod, Seq: seq}, struct{}{})
+		return true
+	}
+	err := enc.message(&rpc.Request{ServiceMethod: c.method, Seq: seq}, c.args)
+	if err != nil {
+		l.mu.Lock()
+		delete(l.pending, seq)
+		l.owed--
+		l.mu.Unlock()
+		c.settle(notSent(err))
+		return true
+	}
+	*batch = append(*batch, placed{c, start})
+	return true
+}
+
+// handOver takes the next call from the queue, numbers it, and enters it among
+// the pending; from here on it may run. Without a call, seq is that of an Echo to
+// send, or zero if there is nothing to do. Numbers start at 1.
+func (l *link) handOver() (c *call, seq uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.echo {
+		l.echo = false
+		l.next++
+		l.owed++
+		return nil, l.next
+	}
+	for len(l.queue) > 0 {
+		c := l.queue[0]
+		l.queue[0] = nil
+		l.queue = l.queue[1:]
+		if l.room != nil {
+			close(l.room)
+			l.room = nil
+		}
+		c.link.Store(l)
+		if !c.state.CompareAndSwap(callQueued, callHanded) && !c.runs() {
+			continue // abandoned in time
+		}
+		l.next++
+		l.owed++
+		c.seq = l.next
+		if c.state.Load() != callSettled {
+			l.pending[c.seq] = c
+		}
+		return c, c.seq
+	}
+	return nil, 0
+}
+
+// read reads replies until the connection breaks.
+func (l *link) read() error {
+	frames := newFrameReader(&watchedReader{link: l}, l.hub.cfg.MaxFrame)
+	dec := gob.NewDecoder(frames)
+	for {
+		frames.begun = false
+		var resp rpc.Response
+		if err := dec.Decode(&resp); err != nil {
+			if err == io.EOF {
+				err = errors.New("closed by the peer")
+			}
+			return err
+		}
+		c := l.answered(resp.Seq)
+		var outcome error
+		switch {
+		case c == nil || c.state.Load() == callSettled:
+			outcome = skip(dec)
+		case resp.Error != "":
+			if outcome = skip(dec); outcome == nil {
+				outcome = rpc.ServerError(resp.Error)
+			}
+		default:
+			if err := dec.Decode(c.reply); err != nil {
+				// That alone leaves the stream in step, for frames are read whole.
+				outcome = fmt.Errorf("cannot understand the reply: %w", err)
+			}
+		}
+		if frames.err != nil {
+			if c != nil {
+				c.settle(connLost(frames.err))
+			}
+			return frames.err
+		}
+		frames.relieve(dec)
+		if c != nil {
+			l.deliver(c, outcome)
+		}
+		if l.perCall && resp.Seq == 1 {
+			return errDone
+		}
+	}
+}
+
+// answered returns the call with a sequence number, if it is still waited for.
+func (l *link) answered(seq uint64) *call {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq == 0 || seq > l.next {
+		return nil // a beat, or nonsense
+	}
+	l.owed--
+	c := l.pending[seq]
+	delete(l.pending, seq)
+	return c
+}
+
+// deliver gives a call its reply, by way of the faults.
+func (l *link) deliver(c *call, outcome error) {
+	if c.fate != nil {
+		l.hub.cfg.Faults.reply(c, outcome)
+		return
+	}
+	c.settle(outcome)
+}
+
+// watchedReader reads from a link's connection, and breaks it when nothing has
+// moved for StallTimeout although replies are owed.
+//
+// Time is counted in looks, an eighth of StallTimeout each, at which a read came back
+// empty. A process that was itself suspended, or held up by a done function, finds that one
+// look has passed and not a whole StallTimeout.
+type watchedReader struct {
+	link   *link
+	until  time.Time // of the deadline that is set
+	silent int       // looks since something moved
+}
+
+// looks is the number of looks in a StallTimeout.
+const looks = 8
+
+func (r *watchedReader) Read(p []byte) (int, error) {
+	l := r.link
+	if l.perCall {
+		return l.nc.Read(p)
+	}
+	look := max(l.stall()/looks, 1)
+	for {
+		// A deadline that is good for half a look more is not set again.
+		if now := time.Now(); r.until.Sub(now) < look/2 {
+			r.until = now.Add(look)
+			l.nc.SetReadDeadline(r.until)
+		}
+		n, err := l.nc.Read(p)
+		if n > 0 {
+			if !l.severed() {
+				r.silent = 0
+			}
+			return n, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		r.until = time.Time{}
+		if err := r.look(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// look counts a look at which nothing had come.
+func (r *watchedReader) look() error {
+	l := r.link
+	moved := l.moved.Swap(false) && !l.severed()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owed == 0 || moved {
+		r.silent = 0
+		return nil
+	}
+	r.silent++
+	switch {
+	case r.silent > looks:
+		return stalled(l.stall())
+	case r.silent == looks/2:
+		l.echo = true
+		l.nudge()
+	}
+	return nil
+}
+
+// severed reports whether faults keep everything from passing between the two
+// ends, in which case what passes all the same is no sign of life.
+func (l *link) severed() bool {
+	f := l.hub.cfg.Faults
+	return f != nil && f.severed(l.hub.cfg.Name, l.key.addr)
+}
