@@ -77,6 +77,7 @@ func (s *Service) AppendState(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s.held)))
 	for _, h := range s.held {
 		b = binary.AppendUvarint(b, h.request)
+		b = appendBool(b, h.next)
 	}
 	b = appendBool(b, s.lost != "")
 	return s.appendOutbox(b)

@@ -48,9 +48,10 @@ func (k CommandKind) String() string {
 	return "unknown command"
 }
 
-// Command is one fact that a monitor saw and that a State can apply. Applying
-// it twice, or late, is harmless: a State checks for itself whether the command
-// still means anything.
+// Command is one fact that a monitor saw and that a State can apply. A State
+// checks for itself whether a command still means anything, so one that comes
+// twice or late does no harm; only the Heards of one server must keep the order
+// of its pings, for a 0 after a higher number is a restart (rule V6).
 type Command struct {
 	Kind    CommandKind
 	Server  tandem.Server

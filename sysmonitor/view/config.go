@@ -8,9 +8,8 @@ const (
 	AddrMax = 512
 	// HistoryMax is how many changes of view are remembered for Status.
 	HistoryMax = 32
-	// HeldMax is how many replies wait for a record to become durable. A ping
-	// beyond it is answered at once with what is durable already, which is
-	// always allowed.
+	// HeldMax is how many pings wait for a record to become durable. One beyond
+	// it is answered with ErrBusy, and changes nothing.
 	HeldMax = 1024
 	// livesMax is how many lives of one address the detector remembers.
 	livesMax = 4

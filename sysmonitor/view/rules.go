@@ -141,21 +141,16 @@ func (s *State) backupDropped(b tandem.Server) (drop bool, rule, why string) {
 	return false, "", ""
 }
 
-// heir returns a live member of the in-sync set other than p, one that is not
-// leaving if there is a choice, or nobody.
+// heir returns the live member of the in-sync set other than p, or nobody. (The
+// set has two members at most, and p is one or was one, so there is no choice.
+// One that is leaving will do: it is this or nothing.)
 func (s *State) heir(p tandem.Server) tandem.Server {
-	var leaving tandem.Server
 	for _, m := range s.inSync {
-		k := s.known(m)
-		if m == p || k == nil || k.presence != alive {
-			continue
-		}
-		if !k.leaving {
+		if m != p && s.isLive(m) {
 			return m
 		}
-		leaving = m
 	}
-	return leaving
+	return tandem.Server{}
 }
 
 // why says what is wrong with a member of the view.

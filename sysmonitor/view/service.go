@@ -35,8 +35,12 @@ type announcement struct {
 	active uint
 }
 
-// held is a reply that waits for a record.
-type held struct{ request uint64 }
+// held is a reply that waits for what its ping brought about to be durable. A
+// ping that came while a record was on its way may bring about the next.
+type held struct {
+	request uint64
+	next    bool // it came while the record was on its way
+}
 
 // Reply is the answer to the ping that came with the same request number.
 type Reply struct {
@@ -95,10 +99,10 @@ func Restore(cfg Config, r Record) (*Service, error) {
 			continue
 		}
 		k := server{Server: m, presence: awaited}
-		if m.Incarnation == 0 && s.state.isInSync(m) {
-			// V6: whether this lab server pinged above 0 is not on record. That
-			// its view was active is, so 0 from it now means that it restarted.
-			k.number = r.Active
+		if m.Incarnation == 0 {
+			// V6: whether this lab server pinged above 0 is not on record, so 0
+			// from it now must be taken for a restart.
+			k.number = r.View.Viewnum
 		}
 		s.state.servers = append(s.state.servers, k)
 		s.detector.add(m)
@@ -114,13 +118,14 @@ func (s *Service) Ping(request uint64, args tandem.PingArgs) {
 		return
 	}
 	who := tandem.Server{Addr: args.Me, Incarnation: args.Incarnation}
+	busy := s.pending != nil
 	if s.detector.fresh(who, args.Seq, s.presentAlive(args.Me)) {
 		s.step(s.detector.hear(&s.state, args))
 	} else {
 		s.observe("V2", fmt.Sprintf("ping %d of %s is late, and ignored", args.Seq, name(who)))
 	}
-	if s.pending != nil && len(s.held) < HeldMax {
-		s.held = append(s.held, held{request})
+	if s.pending != nil {
+		s.held = append(s.held, held{request, busy})
 		return
 	}
 	s.answer(request)
@@ -148,6 +153,8 @@ func (s *Service) refuse(args tandem.PingArgs) tandem.Err {
 	case args.Viewnum > s.told.view.Viewnum:
 		s.lose(fmt.Sprintf("%s has adopted view %d, and the last that this service announced is %d", name(who), args.Viewnum, s.told.view.Viewnum))
 		return tandem.ErrLostMemory
+	case len(s.held) >= HeldMax:
+		return tandem.ErrBusy
 	case s.state.find(args.Me) < 0 && s.state.full():
 		s.observe("V2", fmt.Sprintf("%s is refused: %d servers are known, and no more allowed", name(who), s.cfg.ServersMax))
 		return tandem.ErrBusy
@@ -207,11 +214,19 @@ func (s *Service) Durable(number uint64) {
 	}
 	s.durable, s.pending = *s.pending, nil
 	s.announce()
+	// What was noted while the record was on its way is decided now.
 	waiting := s.held
 	s.held = nil
-	// What was noted while the record was on its way is decided now.
 	s.step(nil)
 	for _, h := range waiting {
+		if h.next && s.pending != nil {
+			// V10: its facts may be in that record. Were a lab server that
+			// restarted answered before its restart is durable, it would adopt
+			// the view it lost, and a service restarted from the old record
+			// would take it for a member of the in-sync set.
+			s.held = append(s.held, held{request: h.request})
+			continue
+		}
 		s.answer(h.request)
 	}
 }
