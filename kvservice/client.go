@@ -2,8 +2,6 @@ package kvservice
 
 import (
 	"context"
-	cryptorand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"

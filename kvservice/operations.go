@@ -81,7 +81,7 @@ func (c *KVClient) ScanContext(ctx context.Context, prefix string, visit func(ke
 				Scan:   page.Scan,
 				After:  page.Pairs[len(page.Pairs)-1].Key,
 			},
-			Server: d.Server,
+			Origin: d.Origin,
 		}
 	}
 }

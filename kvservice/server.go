@@ -316,8 +316,6 @@ type loop struct {
 	arrivals []*arrival // Replicate calls of this batch, to be answered with its messages
 	links    map[linkName]*link
 	view     tandem.View // as of the last batch
-	role     string
-	active   bool
 
 	pings   int // under way
 	leaving []chan struct{}
@@ -353,6 +351,7 @@ func (s *KVServer) observer() func(tandem.Observation) {
 // carryOut does what the core asks for. This server keeps nothing on disk, so
 // what is to be kept is durable at once, as far as it promises durability.
 func (l *loop) carryOut() {
+	l.noticeView() // first, for the messages to come are of the new view
 	for {
 		e := l.core.TakeEffects()
 		for _, r := range e.Replies {
@@ -377,20 +376,18 @@ func (l *loop) carryOut() {
 	}
 	clear(l.arrivals)
 	l.arrivals = l.arrivals[:0]
-	l.noticeView()
 }
 
 // noticeView logs a change of view or role and gives up what was on its way to a
 // peer of an older one.
 func (l *loop) noticeView() {
-	st := l.core.View()
-	if st.Viewnum == l.view.Viewnum {
+	v := l.core.View()
+	if v.Viewnum == l.view.Viewnum {
 		return
 	}
-	l.view = st
+	l.view = v
 	l.resetLinks()
-	role := l.core.Status().Role
-	l.server.log.Info("view", "number", st.Viewnum, "primary", st.Primary, "backup", st.Backup, "role", role)
+	l.server.log.Info("view", "number", v.Viewnum, "primary", v.Primary, "backup", v.Backup, "role", l.core.Status().Role)
 }
 
 func (l *loop) leave(left chan struct{}) {
