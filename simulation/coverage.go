@@ -1,0 +1,134 @@
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tandemkv/tandem/kvservice/replica"
+)
+
+// Count names something that a run counts, so that an idle simulation cannot
+// pass for a good one.
+type Count uint8
+
+// What is counted: first the faults, then what the cores made of them.
+const (
+	Dropped Count = iota
+	Duplicated
+	Delayed
+	CutOff
+	Ghosts
+	CutsOneWay
+	CutsTwoWay
+	Crashes
+	ClientCrashes
+	Freezes
+	Leavings
+	Hints
+	Reports
+	Resends
+	Abandoned
+	Cancelled
+	DiskLate
+
+	ViewChanges
+	Activations
+	Promotions
+	Transferred // a primary became joint
+	Installed
+	OldForwards // forwards and chunks from an older view, delivered
+	Gaps
+	Left
+	Expiries
+	Retries
+	DuplicatesApplied
+	RefusedExpired
+	RefusedStale
+	Operations
+	UnknownOutcomes
+	DefiniteFailures
+	ScansDone
+	ScanLost
+	Down // runs that ended with the group down
+	numCounts
+)
+
+var countNames = [numCounts]string{"dropped", "duplicated", "delayed", "cut off", "ghosts", "one-way cuts", "two-way cuts",
+	"crashes", "client crashes", "freezes", "leavings begun", "hints", "reports", "resends", "calls abandoned", "operations cancelled", "late disks",
+	"view changes", "activations", "promotions", "transfers done", "installations", "peer messages of an older view", "gaps", "departures", "sessions expired",
+	"retries", "duplicates applied", "refused as expired", "refused as stale", "operations", "outcomes unknown", "definite failures",
+	"scans done", "scans lost", "groups down"}
+
+// String returns what is counted, in words.
+func (c Count) String() string { return countNames[c] }
+
+// Coverage is what happened in a run, or in several.
+type Coverage struct {
+	Counts [numCounts]uint64
+	Rules  map[string]uint64 // how often a core said that a rule fired
+	Events uint64
+	Millis int64
+	Runs   uint64
+}
+
+func (c *Coverage) count(what Count) { c.Counts[what]++ }
+
+func (c *Coverage) rule(name string) {
+	if c.Rules == nil {
+		c.Rules = make(map[string]uint64)
+	}
+	c.Rules[name]++
+}
+
+func (c *Coverage) peer(s *server, m *replica.Message) {
+	if m.View.Viewnum < s.status.View.Viewnum {
+		c.count(OldForwards)
+	}
+	if m.Kind == replica.Gap {
+		c.count(Gaps)
+	}
+}
+
+// Add adds another coverage to this one.
+func (c *Coverage) Add(o *Coverage) {
+	for i := range c.Counts {
+		c.Counts[i] += o.Counts[i]
+	}
+	if c.Rules == nil {
+		c.Rules = make(map[string]uint64)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Rules)) {
+		c.Rules[name] += o.Rules[name]
+	}
+	c.Events += o.Events
+	c.Millis += o.Millis
+	c.Runs += o.Runs
+}
+
+// Missing returns the names of what never happened.
+func (c *Coverage) Missing() []string {
+	var names []string
+	for i, n := range c.Counts {
+		if n == 0 {
+			names = append(names, Count(i).String())
+		}
+	}
+	return names
+}
+
+// String tells the coverage as a table.
+func (c *Coverage) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d runs, %d events, %.0f s of virtual time\n", c.Runs, c.Events, float64(c.Millis)/1000)
+	for i, n := range c.Counts {
+		fmt.Fprintf(&b, "%12d  %s\n", n, Count(i))
+	}
+	b.WriteString("rules fired:")
+	for _, name := range slices.Sorted(maps.Keys(c.Rules)) {
+		fmt.Fprintf(&b, " %s %d", name, c.Rules[name])
+	}
+	b.WriteByte('\n')
+	return b.String()
+}

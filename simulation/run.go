@@ -1,0 +1,168 @@
+package simulation
+
+import (
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/tandemkv/tandem"
+)
+
+// The bounds of a run.
+const (
+	// faultMillisMax is the longest that a run has faults, in virtual time.
+	faultMillisMax = 30_000
+	// progressMillis is within what time everything is answered once the
+	// faults have stopped (P1).
+	progressMillis = 30_000
+	// judging is how long porcupine may take.
+	judging = 30 * time.Second
+)
+
+// Report is what a run came to.
+type Report struct {
+	Hash     uint64 // of all events
+	Coverage Coverage
+	History  []Operation
+}
+
+// Run runs a world: first with faults, until the clients have started all their
+// operations; then without, until everything is answered. The error, if any, is
+// a *Failure; the report is there in any case.
+func Run(o Options) (Report, error) {
+	w := New(o)
+	failure := w.Try(w.run)
+	w.cover.Runs, w.cover.Events, w.cover.Millis = 1, w.events, w.now
+	report := Report{Hash: w.hash, Coverage: w.cover, History: w.history}
+	if failure != nil {
+		return report, failure
+	}
+	return report, nil
+}
+
+func (w *World) run() {
+	w.RunUntil(func() bool { return w.started >= w.opt.Ops || w.downForGood() }, faultMillisMax)
+	w.StopFaults()
+	w.started = w.opt.Ops
+	w.Progress()
+	w.Judge()
+}
+
+// downForGood tells whether nobody is left who holds everything committed.
+func (w *World) downForGood() bool {
+	if w.oracle.active == 0 {
+		return false
+	}
+	for _, m := range w.oracle.inSync {
+		if w.find(m) != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Progress demands P1: every request that waits is answered, and so is a last
+// read of every key by every client; then the servers come to be in sync. If
+// nobody is left who holds everything, the view service has to say so instead.
+func (w *World) Progress() {
+	if w.downForGood() {
+		w.cover.count(Down)
+		if !w.RunUntil(func() bool { return w.monitor.core.Status().Down }, progressMillis) {
+			w.fail("P1", "the group is down for good, and the view service does not say so")
+		}
+		return
+	}
+	for _, c := range w.clients {
+		for k := range w.opt.Keys {
+			c.todo = append(c.todo, Input{Kind: Get, Key: key(k)})
+		}
+		if c.running < 0 {
+			c.think()
+		}
+	}
+	if !w.RunUntil(w.answered, progressMillis) {
+		w.fail("P1", "not everything was answered within %d ms after the faults stopped; the view service says %q", progressMillis, w.monitor.core.Status().Why)
+	}
+	if w.monitor.core.Status().Down {
+		w.fail("P1", "the view service says that the group is down, and it serves")
+	}
+	if len(w.servers) > 1 && !w.RunUntil(w.settled, progressMillis) {
+		w.fail("P1", "no view with a backup became active within %d ms", progressMillis)
+	}
+}
+
+// answered tells whether no client waits or has anything left to do.
+func (w *World) answered() bool {
+	for _, c := range w.clients {
+		if c.running >= 0 || len(c.todo) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// settled tells whether a primary and a backup are in sync, and hold the same.
+func (w *World) settled() bool {
+	for _, p := range w.servers {
+		if w.joint(p) {
+			b := w.find(p.status.View.BackupServer())
+			return b != nil && p.status.Applied == w.oracle.last() && b.status.Applied == p.status.Applied
+		}
+	}
+	return false
+}
+
+// Judge looks at what can be said at the end only: at the state of every server
+// (I12), at what became of each operation (I9, I10, S5), and at whether the
+// history is linearizable.
+func (w *World) Judge() {
+	for _, s := range w.servers {
+		if s.up() {
+			w.oracle.compare(s, s.status.Applied)
+		}
+	}
+	w.oracle.judge(w.history)
+	if verdict := Linearizable(w.history, judging); verdict != porcupine.Ok {
+		w.fail("Linearizable", "porcupine says %s", verdict)
+	}
+}
+
+// named is told under which name an operation is sent: it may have several, one
+// after the other, but a name belongs to one operation (rule S1).
+func (o *oracle) named(name requestName, op int) {
+	if was, ok := o.names[name]; !ok {
+		o.names[name] = op
+		o.order = append(o.order, name)
+	} else if was != op {
+		o.w.fail("S1", "request %d.%d was operation %d and is sent as operation %d", name.session, name.number, was, op)
+	} else {
+		o.w.cover.count(Retries)
+	}
+}
+
+// judge compares what clients were told with the log.
+func (o *oracle) judge(history []Operation) {
+	ran := make([]int, len(history))
+	for _, name := range o.order {
+		op := o.names[name]
+		result, ok := o.rules.results[name]
+		if !ok || result.err == tandem.ErrTooLarge {
+			continue
+		}
+		if ran[op]++; ran[op] > 1 {
+			o.w.fail("I10", "operation %d, %s, was executed under two names", op, describe(history[op].Input, history[op].Output))
+		}
+	}
+	for i := range history {
+		op := &history[i]
+		if op.Input.Kind == Get || op.Input.Kind == Scan {
+			continue
+		}
+		if op.Verdict == Done && ran[i] == 0 {
+			o.w.fail("I9", "operation %d, %s, was answered and is not in the log", i, describe(op.Input, op.Output))
+		}
+		if op.Verdict == Failed && ran[i] > 0 {
+			o.w.fail("S5", "operation %d, %s, failed definitely (%s) and is in the log", i, describe(op.Input, op.Output), op.Err)
+		}
+	}
+}

@@ -1,0 +1,336 @@
+package simulation
+
+import (
+	"errors"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/kvservice/replica"
+	"github.com/tandemkv/tandem/kvservice/store"
+)
+
+// server is what a shell does for a replica: it carries out its effects.
+type server struct {
+	w    *World
+	node int
+
+	self    tandem.Server // of the present life, or of the last
+	core    *replica.Replica
+	status  replica.Status // after the last event
+	ids     uint64         // request ids given out
+	calls   map[uint64]arrival
+	drained bool // effects are on their way out: a drain is scheduled
+
+	generation uint64 // of what the disk holds
+	onDisk     uint64 // up to which index
+	diskFree   int64  // when the disk has done what it was asked so far
+
+	watching uint64   // the View call under way; zero: none
+	reads    []uint64 // for each read carried out and not yet replied to, the index it saw
+	leaving  bool
+	seen     uint // the highest number it was in (I1)
+}
+
+// arrival is a call that a client made of this server.
+type arrival struct {
+	env       *envelope
+	kind      bodyKind
+	committed uint64 // operations committed anywhere when it arrived
+	session   requestName
+}
+
+type requestName struct{ session, number uint64 }
+
+// machine is a store that tells the oracle what is applied to it.
+type machine struct {
+	*store.Store
+	s *server
+}
+
+// Apply implements replica.Machine.
+func (m *machine) Apply(e replica.Entry) []byte {
+	reply := m.Store.Apply(e)
+	m.s.w.oracle.applied(m.s, e, reply)
+	return reply
+}
+
+// Empty implements replica.Machine.
+func (m *machine) Empty() replica.Machine {
+	return &machine{m.Store.Empty().(*store.Store), m.s}
+}
+
+// Read implements replica.Machine.
+func (m *machine) Read(query []byte) []byte {
+	m.s.reads = append(m.s.reads, m.Store.Stats().Index)
+	return m.Store.Read(query)
+}
+
+// start begins a new life, without memory.
+func (s *server) start() {
+	w := s.w
+	w.startNode(s.node)
+	*s = server{w: w, node: s.node, calls: make(map[uint64]arrival)}
+	s.self = tandem.Server{Addr: w.nodes[s.node].name, Incarnation: w.rng.Uint64()>>40 | 1}
+	c := w.opt.Replica
+	c.Self = s.self
+	c.Machine = &machine{store.New(w.opt.Limits), s}
+	c.Observer = w.observer(s.node)
+	s.core = replica.New(c)
+	s.status = s.core.Status()
+}
+
+func (s *server) up() bool { return s.w.nodes[s.node].up }
+
+// did is called after every event: effects are carried out, now or a little
+// later together with those of other events.
+func (s *server) did() {
+	w := s.w
+	switch {
+	case s.drained:
+	case w.chance(w.opt.Lazy):
+		s.drained = true
+		w.queue.push(event{at: w.after(w.upTo(3)), kind: evDrain, node: s.node, life: w.nodes[s.node].life})
+	default:
+		s.drain()
+	}
+	s.look()
+}
+
+// look notes the replica's state after an event.
+func (s *server) look() {
+	installs := s.status.Stats.Installs
+	was := s.status.Authority
+	s.status = s.core.Status()
+	if s.status.Stats.Installs != installs {
+		s.w.oracle.installed(s)
+	}
+	if s.status.Authority != was && s.status.Authority == replica.Joint {
+		s.w.cover.count(Transferred)
+	}
+}
+
+// drain carries out effects.
+func (s *server) drain() {
+	w := s.w
+	s.drained = false
+	for {
+		e := s.core.TakeEffects()
+		s.look()
+		s.carryOut(&e)
+		if e.Departed {
+			w.cover.count(Left)
+			w.stop(s.node, w.upTo(w.opt.Faults.LastMillis))
+			return
+		}
+		if e.Keep == nil || w.diskDelay() > 0 || s.diskFree > w.now {
+			if e.Keep != nil {
+				s.write(e.Keep)
+			}
+			return
+		}
+		s.generation, s.onDisk = e.Keep.Generation, e.Keep.Last
+		s.core.Durable(e.Keep.Generation, e.Keep.Last)
+	}
+}
+
+// diskDelay draws how long the next write takes.
+func (w *World) diskDelay() int64 {
+	if w.chance(w.faults.Slow) {
+		w.cover.count(DiskLate)
+		return w.upTo(300)
+	}
+	if w.opt.DiskMillis == 0 {
+		return 0
+	}
+	return w.rng.Int64N(w.opt.DiskMillis + 1)
+}
+
+// write gives a record to the disk, which confirms in order.
+func (s *server) write(r *replica.Record) {
+	w := s.w
+	s.diskFree = max(s.diskFree, w.now+w.diskDelay())
+	w.queue.push(event{at: s.diskFree, kind: evDurable, node: s.node, life: w.nodes[s.node].life, a: r.Generation, b: r.Last})
+}
+
+func (s *server) confirmed(generation, last uint64) {
+	if generation == s.generation {
+		last = max(last, s.onDisk)
+	}
+	s.generation, s.onDisk = generation, last
+	s.core.Durable(generation, last)
+	s.did()
+}
+
+// has returns the last index up to which the server durably has the log: the
+// last that its disk confirmed of what it holds now.
+func (s *server) has() uint64 {
+	if s.generation != s.status.Stats.Installs { // one generation a transfer
+		return 0
+	}
+	return s.onDisk
+}
+
+func (s *server) carryOut(e *replica.Effects) {
+	w := s.w
+	for i := range e.Messages {
+		m := &e.Messages[i]
+		if to := w.byName(m.To.Addr); to >= 0 {
+			w.send(s.node, to, body{Kind: peerMessage, Peer: m})
+		}
+	}
+	if e.Ping != nil {
+		w.oracle.pinged(s, e.Ping)
+		w.send(s.node, monitorNode, body{Kind: ping, Ping: e.Ping})
+	}
+	for i := range e.Replies {
+		s.reply(&e.Replies[i])
+	}
+	if w.opt.Watch && s.watching == 0 {
+		v := s.core.View()
+		s.ids++
+		s.watching = s.ids
+		w.askView(s.node, s.watching, tandem.ViewArgs{Viewnum: v.Viewnum, Cluster: v.Cluster})
+	}
+}
+
+// byName returns the node with an address, -1 if there is none.
+func (w *World) byName(addr string) int {
+	for i := range w.nodes {
+		if w.nodes[i].name == addr {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *server) tick() {
+	s.core.Clock(s.w.now)
+	s.core.Tick()
+	s.did()
+}
+
+func (s *server) lost() {
+	s.core.Lost()
+	s.did()
+}
+
+func (s *server) viewFailed(call uint64) {
+	if s.watching == call {
+		s.watching = 0
+	}
+}
+
+func (s *server) stay() {
+	s.leaving = false
+	s.core.Stay()
+	s.did()
+}
+
+// deliver hands over a message.
+func (s *server) deliver(env *envelope, b *body) {
+	s.core.Clock(s.w.now)
+	switch b.Kind {
+	case peerMessage:
+		s.w.cover.peer(s, b.Peer)
+		s.core.Deliver(*b.Peer)
+	case pingReply:
+		s.core.PingReplied(b.Call, *b.PingReply)
+	case viewReply:
+		if s.watching == b.Call {
+			s.watching = 0
+		}
+		if b.ViewReply.Err == tandem.OK {
+			s.core.ViewHeard(b.ViewReply.View, b.ViewReply.Active)
+		}
+	default:
+		s.take(env, b)
+	}
+	s.did()
+}
+
+// take takes a client's call.
+func (s *server) take(env *envelope, b *body) {
+	var payload []byte
+	var err error
+	req := replica.Request{}
+	a := arrival{env: env, kind: b.Kind, committed: s.w.oracle.last()}
+	switch b.Kind {
+	case putArgs:
+		payload, err = store.PutCommand(b.Put, s.w.opt.Limits)
+		req.Kind, req.Session, req.Number, req.Target = replica.Update, b.Put.Session, b.Put.Number, b.Put.Target
+		a.session = requestName{b.Put.Session, b.Put.Number}
+	case getArgs:
+		payload, err = store.GetQuery(b.Get, s.w.opt.Limits)
+		req.Kind, req.Target = replica.Read, b.Get.Target
+	case scanArgs:
+		payload, err = store.ScanQuery(b.Scan, s.w.opt.Limits)
+		req.Kind, req.Target = replica.Read, b.Scan.Target
+		if b.Scan.Scan != 0 {
+			req.Kind = replica.Local
+		}
+	}
+	s.ids++
+	req.ID, req.Payload = s.ids, payload
+	s.calls[req.ID] = a
+	if err != nil {
+		var code tandem.Err
+		if !errors.As(err, &code) {
+			s.w.fail("RefusalHasCode", "%v", err)
+		}
+		s.reply(&replica.Reply{ID: req.ID, Err: code, Outcome: tandem.DidNotRun})
+		return
+	}
+	s.core.Submit(req)
+	if s.w.chance(s.w.faults.Abandon / 4) {
+		s.core.Forget(req.ID)
+	}
+}
+
+// reply gives a client its answer.
+func (s *server) reply(r *replica.Reply) {
+	a, ok := s.calls[r.ID]
+	if !ok {
+		s.w.fail("ReplyOnce", "a reply to request %d of %s, which nobody made or which was answered already", r.ID, serverText(s.self))
+	}
+	delete(s.calls, r.ID)
+	var b body
+	var err error
+	switch a.kind {
+	case putArgs:
+		p := tandem.PutReply{Err: r.Err, Outcome: r.Outcome}
+		if r.Err == tandem.OK {
+			p, err = store.PutReply(r.Payload)
+		}
+		s.w.oracle.answered(s, &a, &p)
+		b = body{Kind: putReply, PutReply: &p}
+	case getArgs:
+		p := tandem.GetReply{Err: r.Err}
+		if r.Err == tandem.OK {
+			p, err = store.GetReply(r.Payload)
+			s.w.oracle.read(s, &a, s.sawIndex())
+		}
+		b = body{Kind: getReply, GetReply: &p}
+	case scanArgs:
+		p := tandem.ScanReply{Err: r.Err}
+		if r.Err == tandem.OK {
+			p, err = store.ScanReply(r.Payload)
+			s.w.oracle.scanned(s, &a, &p, s.sawIndex())
+		}
+		b = body{Kind: scanReply, ScanReply: &p}
+	}
+	if err != nil {
+		s.w.fail("ReplyUnderstood", "%v", err)
+	}
+	b.Life, b.Call = a.env.fromLife, a.env.body.Call
+	s.w.send(s.node, a.env.from, b)
+}
+
+// sawIndex returns the index that the read that is replied to next saw: reads
+// are replied to in the order in which they are carried out.
+func (s *server) sawIndex() uint64 {
+	if len(s.reads) == 0 {
+		s.w.fail("ReadOnce", "%s replied to a read that it never carried out", serverText(s.self))
+	}
+	index := s.reads[0]
+	s.reads = s.reads[1:]
+	return index
+}
