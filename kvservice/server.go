@@ -262,6 +262,8 @@ func (s *KVServer) run() {
 	ticker := time.NewTicker(l.tick)
 	defer ticker.Stop()
 	defer l.resetLinks()
+	l.core.Ping() // the first view forms in a round trip, not with the first tick
+	l.carryOut()
 	for {
 		tick := l.tick
 		select {
