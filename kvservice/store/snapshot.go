@@ -93,9 +93,9 @@ func decodePosition(b []byte) position {
 
 // Chunk implements replica.Snapshot. A position means the same to any snapshot
 // of the same state, here or elsewhere. Chunk panics at a position that is none.
-func (v *Snapshot) Chunk(pos []byte, max int) (chunk, next []byte) {
-	w := chunkWriter{max: max, at: decodePosition(pos)}
-	w.b = append(make([]byte, 0, v.room(max)), version, tagChunk)
+func (v *Snapshot) Chunk(pos []byte, limit int) (chunk, next []byte) {
+	w := chunkWriter{max: max(limit, 0), at: decodePosition(pos)}
+	w.b = append(make([]byte, 0, v.room(limit)), version, tagChunk)
 	if v.write(&w) {
 		return w.b, nil
 	}
