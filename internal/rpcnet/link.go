@@ -33,7 +33,6 @@ type link struct {
 	nc      net.Conn
 	cause   error   // why it was shut
 	queue   []*call // not yet written, oldest first
-	dead    bool    // takes no more calls
 	room    chan struct{}
 	pending map[uint64]*call // handed to the network, by sequence number
 	next    uint64           // the next sequence number
@@ -55,26 +54,24 @@ func newLink(h *hub, key laneKey) *link {
 	return l
 }
 
-// push adds a call to the queue. If it was not taken, either room is not nil and will be
-// closed when there is some, or the link is dead.
-func (l *link) push(c *call, force bool) (room <-chan struct{}, taken bool) {
+// push adds a call to the queue. If it was not taken, room is not nil, and is closed
+// when there is some. It is called with the hub's lock held, and never after
+// the link was retired.
+func (l *link) push(c *call, force bool) (room <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.dead {
-		return nil, false
-	}
 	if len(l.queue) >= l.hub.cfg.MaxQueue && !force {
 		l.queue = slices.DeleteFunc(l.queue, func(c *call) bool { return c.state.Load() == callSettled && !c.runs() })
 		if len(l.queue) >= l.hub.cfg.MaxQueue {
 			if l.room == nil {
 				l.room = make(chan struct{})
 			}
-			return l.room, false
+			return l.room
 		}
 	}
 	l.queue = append(l.queue, c)
 	l.nudge()
-	return nil, true
+	return nil
 }
 
 func (l *link) nudge() {
@@ -159,7 +156,6 @@ func (l *link) dial() error {
 func (l *link) end(cause error, established bool) {
 	l.hub.retire(l)
 	l.mu.Lock()
-	l.dead = true
 	queue, lost := l.queue, make([]*call, 0, len(l.pending))
 	for _, c := range l.pending {
 		lost = append(lost, c)

@@ -73,7 +73,7 @@ func TestGarbageClosesThatConnectionOnlyAndQuietly(t *testing.T) {
 	log.SetOutput(&said)
 	defer log.SetOutput(log.Default().Writer())
 
-	addr, _ := start(t, ServerConfig{MaxFrame: 1 << 20})
+	addr, _ := start(t, ServerConfig{MaxFrame: 1 << 20, StallTimeout: 200 * time.Millisecond})
 	tr := client(t, TransportConfig{})
 	same(t, tr, addr, 1)
 	manyTypes := append([]byte{0xfd, 0x0f, 0xff, 0xff, 0x01}, make([]byte, 1<<20-2)...) // one definition, of a mebibyte

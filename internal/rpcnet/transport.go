@@ -135,20 +135,6 @@ func (h *hub) close() {
 // enqueue gives a call to the link for it, in order. If that is full, and force
 // is false, the call was not taken, and room is closed when trying again may help.
 func (h *hub) enqueue(c *call, force bool) (room <-chan struct{}, err error) {
-	for {
-		l, err := h.linkFor(c)
-		if err != nil {
-			return nil, err
-		}
-		room, taken := l.push(c, force)
-		if taken || room != nil {
-			return room, nil
-		}
-		// The link has just broken, and is no longer the one for new calls.
-	}
-}
-
-func (h *hub) linkFor(c *call) (*link, error) {
 	key := laneKey{c.addr, c.lane}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -156,9 +142,10 @@ func (h *hub) linkFor(c *call) (*link, error) {
 		return nil, notSent(ErrClosed)
 	}
 	if l := h.shared[key]; l != nil && !h.cfg.DialPerCall {
-		return l, nil
+		return l.push(c, force), nil
 	}
 	l := newLink(h, key)
+	l.push(c, true) // before the link can fail, so that it fails for this call
 	h.links[l] = true
 	if h.cfg.DialPerCall {
 		c.own.Store(l)
@@ -173,10 +160,10 @@ func (h *hub) linkFor(c *call) (*link, error) {
 		delete(h.links, l)
 		h.mu.Unlock()
 	}()
-	return l, nil
+	return nil, nil
 }
 
-// retire takes a link out of use for new calls.
+// retire takes a link out of use: no call is pushed to it any more.
 func (h *hub) retire(l *link) {
 	h.mu.Lock()
 	if h.shared[l.key] == l {
