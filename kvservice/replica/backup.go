@@ -36,6 +36,7 @@ func (r *Replica) takeForward(m Message) {
 		u.gap = max(u.gap, m.Seq)
 		return
 	}
+	news := false
 	for _, e := range m.Entries {
 		if e.Index <= r.log.last() {
 			if e.Index > r.log.base && r.log.at(e.Index).Epoch != e.Epoch {
@@ -45,8 +46,11 @@ func (r *Replica) takeForward(m Message) {
 		}
 		r.log.add(e)
 		r.keep(e)
+		news = true
 	}
-	u.forward = true
+	if !news {
+		u.forward = true // or else Durable has it answered, once there is something to say
+	}
 	r.commitTo(min(m.Commit, r.log.last()))
 }
 
@@ -117,14 +121,13 @@ func (r *Replica) answerPrimary() {
 	if !u.installDurable {
 		return // to have is to have durably (rule L2); Durable makes this go on
 	}
-	if u.chunk {
+	switch {
+	case u.chunk:
 		r.answer(Installed, u.seen, r.durable)
-		u.chunk = false
-	}
-	if u.forward {
+	case u.forward:
 		r.answer(Acknowledge, u.seen, r.durable)
-		u.forward = false
 	}
+	u.chunk, u.forward = false, false
 }
 
 func (r *Replica) answer(k Kind, seq, index uint64) {

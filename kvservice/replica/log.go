@@ -101,7 +101,7 @@ func (r *Replica) keep(e Entry) {
 
 // Durable tells that the log of this generation is durable up to index.
 func (r *Replica) Durable(generation, index uint64) {
-	if generation != r.generation || index < r.log.base {
+	if generation != r.generation {
 		return
 	}
 	u := &r.upstream

@@ -19,7 +19,7 @@ const (
 	// ChunkTaken says how many chunks of a transfer the backup holds.
 	ChunkTaken
 	// Installed says that the backup has installed this epoch's transfer
-	// (rule T3), and up to which index it has the log.
+	// (rule T3), and acknowledges what it has.
 	Installed
 )
 

@@ -96,20 +96,28 @@ func (r *Replica) takeAnswer(m Message) {
 	}
 	switch m.Kind {
 	case Acknowledge:
-		if r.authority == Joint && m.Index > p.match {
-			p.match = m.Index
-			p.next = max(p.next, p.match+1) // a resend may have gone back behind it
-			p.progressed()
-		}
+		r.acknowledge(m)
 	case Gap:
 		r.rewind(m)
 	case ChunkTaken:
 		r.chunkTaken(m, newest)
 	case Installed:
 		r.installed(m)
+		r.acknowledge(m) // an answer to a late chunk stands for that to a forward, too
 	}
 	r.advance()
 	r.trim()
+}
+
+// acknowledge takes the index up to which the backup has the log (rule L2).
+func (r *Replica) acknowledge(m Message) {
+	p := &r.peer
+	if r.authority != Joint || m.Index <= p.match {
+		return
+	}
+	p.match = m.Index
+	p.next = max(p.next, p.match+1) // a resend may have gone back behind it
+	p.progressed()
 }
 
 // rewind goes back to where the backup's log ends. A gap is no acknowledgement,
