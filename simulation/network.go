@@ -54,14 +54,15 @@ type body struct {
 	ScanReply *tandem.ScanReply
 }
 
-// envelope is a message in the network. It never changes, so that it can be
-// delivered any number of times.
+// envelope is a message in the network. What it holds never changes, so that it
+// can be delivered any number of times.
 type envelope struct {
 	id       uint64
 	from, to int // nodes
 	fromLife uint64
 	sent     int64
 	body     body
+	arrived  bool   // a copy was delivered
 	sealed   []byte // with Options.Recode or Seal: its encoding when it was sent
 }
 
@@ -172,11 +173,13 @@ func (w *World) deliver(e event) {
 			w.fail("MessageImmutable", "message %d changed after it was sent: %s", env.id, b)
 		}
 	}
+	again := env.arrived
+	env.arrived = true
 	switch {
 	case env.to == monitorNode:
 		w.monitor.deliver(env, b)
 	case env.to < w.firstClient():
-		w.server(env.to).deliver(env, b)
+		w.server(env.to).deliver(env, b, again)
 	default:
 		w.client(env.to).deliver(env, b)
 	}

@@ -36,6 +36,9 @@ type arrival struct {
 	kind      bodyKind
 	committed uint64 // operations committed anywhere when it arrived
 	session   requestName
+	// again: a copy had arrived before. The connection that a call came by
+	// brings it once; whoever sends it again does not get the answer.
+	again bool
 }
 
 type requestName struct{ session, number uint64 }
@@ -226,7 +229,7 @@ func (s *server) stay() {
 }
 
 // deliver hands over a message.
-func (s *server) deliver(env *envelope, b *body) {
+func (s *server) deliver(env *envelope, b *body, again bool) {
 	s.core.Clock(s.w.now)
 	switch b.Kind {
 	case peerMessage:
@@ -242,17 +245,17 @@ func (s *server) deliver(env *envelope, b *body) {
 			s.core.ViewHeard(b.ViewReply.View, b.ViewReply.Active)
 		}
 	default:
-		s.take(env, b)
+		s.take(env, b, again)
 	}
 	s.did()
 }
 
 // take takes a client's call.
-func (s *server) take(env *envelope, b *body) {
+func (s *server) take(env *envelope, b *body, again bool) {
 	var payload []byte
 	var err error
 	req := replica.Request{}
-	a := arrival{env: env, kind: b.Kind, committed: s.w.oracle.last()}
+	a := arrival{env: env, kind: b.Kind, committed: s.w.oracle.last(), again: again}
 	switch b.Kind {
 	case putArgs:
 		payload, err = store.PutCommand(b.Put, s.w.opt.Limits)
@@ -319,6 +322,9 @@ func (s *server) reply(r *replica.Reply) {
 	}
 	if err != nil {
 		s.w.fail("ReplyUnderstood", "%v", err)
+	}
+	if a.again {
+		return
 	}
 	b.Life, b.Call = a.env.fromLife, a.env.body.Call
 	s.w.send(s.node, a.env.from, b)
