@@ -102,17 +102,22 @@ func (c *Conn) serve() {
 }
 
 // end says that the connection is done for, and why; the first reason counts.
-func (c *Conn) end(cause error) {
+// With now set it is closed before any handler learns of it, so that what a handler
+// says then reaches nobody: a crash must not be seen to answer.
+func (c *Conn) end(cause error, now bool) {
 	c.ended.Do(func() {
 		c.cause = cause
+		if now {
+			c.nc.Close()
+		}
 		close(c.done)
 	})
 }
 
 // cut ends the connection at once.
 func (c *Conn) cut(cause error) {
-	c.end(cause)
-	c.nc.Close()
+	c.end(cause, true)
+	c.nc.Close() // it may have ended without being closed
 }
 
 // report logs why the connection ended. Clients come and go, and reset
@@ -244,7 +249,7 @@ func (c codec) unreadable(err error) error {
 	if err == io.EOF {
 		// The peer has closed its end in good order. Whatever handlers still
 		// answer is written if it can be.
-		c.end(io.EOF)
+		c.end(io.EOF, false)
 		return err
 	}
 	c.cut(err)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const quickStall = 100 * time.Millisecond
+const quickStall = 200 * time.Millisecond
 
 func TestUnreliableLosesTheStatedShares(t *testing.T) {
 	const calls = 5000

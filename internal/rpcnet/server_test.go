@@ -221,7 +221,7 @@ func TestConnectionsBeyondTheLimitAreClosed(t *testing.T) {
 }
 
 func TestReadingStopsAtMaxInFlightButSignsOfLifeDoNot(t *testing.T) {
-	const stall = 200 * time.Millisecond
+	const stall = 300 * time.Millisecond
 	addr, w := start(t, ServerConfig{MaxInFlight: 3, StallTimeout: stall})
 	tr := client(t, TransportConfig{StallTimeout: stall})
 	var results []<-chan result

@@ -43,7 +43,7 @@ func mute(t testing.TB) (addr string) {
 }
 
 func TestCallsWorkAgainstAPlainServer(t *testing.T) {
-	const stall = 100 * time.Millisecond
+	const stall = 200 * time.Millisecond
 	w := newWorld()
 	srv := rpc.NewServer()
 	require.NoError(t, srv.RegisterName("Probe", &probe{w, &Conn{done: make(chan struct{})}}))
@@ -74,7 +74,7 @@ func TestCallsWorkAgainstAPlainServer(t *testing.T) {
 	require.EqualValues(t, "on purpose", se)
 	require.NotErrorIs(t, err, ErrNotSent)
 	// It has no Echo, but saying so is a sign of life.
-	eventually(t, "well beyond the stall", func() bool { return time.Since(begun) > 4*stall })
+	eventually(t, "well beyond the stall", func() bool { return time.Since(begun) > 3*stall })
 	close(w.gate)
 	r := await(t, long)
 	require.NoError(t, r.err)
@@ -272,11 +272,11 @@ func slowly(t testing.TB, to string, chunk int, pause time.Duration) func(contex
 }
 
 func TestSlowLinkIsNoStall(t *testing.T) {
-	const stall = 150 * time.Millisecond
+	const stall = 400 * time.Millisecond
 	addr, w := start(t, ServerConfig{})
-	tr := client(t, TransportConfig{StallTimeout: stall, Dial: slowly(t, addr, 32<<10, 10*time.Millisecond)})
+	tr := client(t, TransportConfig{StallTimeout: stall, Dial: slowly(t, addr, 16<<10, 10*time.Millisecond)})
 	begun := time.Now()
-	text := strings.Repeat("x", 2<<20)
+	text := strings.Repeat("x", 1<<20)
 	m, err := Call[Msg](bg(t), tr, addr, "Probe.Same", &Msg{Text: text})
 	require.NoError(t, err)
 	require.Len(t, m.Text, len(text))
@@ -285,12 +285,12 @@ func TestSlowLinkIsNoStall(t *testing.T) {
 }
 
 func TestLongPollIsKeptAliveByEcho(t *testing.T) {
-	const stall = 100 * time.Millisecond
+	const stall = 200 * time.Millisecond
 	addr, w := start(t, ServerConfig{})
 	tr := client(t, TransportConfig{StallTimeout: stall})
 	begun := time.Now()
 	_, ch := begin(t, tr, addr, "Probe.Wait", &Msg{N: 3})
-	eventually(t, "well beyond the stall", func() bool { return time.Since(begun) > 5*stall })
+	eventually(t, "well beyond the stall", func() bool { return time.Since(begun) > 3*stall })
 	close(w.gate)
 	r := await(t, ch)
 	require.NoError(t, r.err)
@@ -527,7 +527,7 @@ func TestDoneFunctionsMayStartCalls(t *testing.T) {
 }
 
 func TestSlowDoneFunctionIsNoStall(t *testing.T) {
-	const stall = 50 * time.Millisecond
+	const stall = 150 * time.Millisecond
 	addr, w := start(t, ServerConfig{})
 	tr := client(t, TransportConfig{StallTimeout: stall})
 	release := make(chan struct{})
