@@ -65,8 +65,9 @@ type Arriver interface {
 	// of one connection come in the order in which their client wrote them.
 	// args is always a pointer: the very one the method will get, if the method
 	// takes a pointer, so that Arrived can leave a ticket in it. No further
-	// request of the connection is read until Arrived returns; one that waits
-	// must stop waiting when the Conn is done.
+	// request of the connection is read until Arrived returns, and no Echo is
+	// answered: it may push back by waiting, for much less than StallTimeout,
+	// and must stop waiting when the Conn is done.
 	Arrived(serviceMethod string, args any)
 }
 
