@@ -214,8 +214,15 @@ func (c *cluster) client(name string, opts ...kvservice.Option) *kvservice.KVCli
 	return k
 }
 
-// stop ends everything; on failure it says first what there was.
+// stop ends everything. It looks first at how the views followed one another,
+// and says on failure what there was.
 func (c *cluster) stop() {
+	var views chain
+	for _, h := range c.monitorStatus().History {
+		if err := views.see(h.View, h.Active); err != nil {
+			c.t.Error(err)
+		}
+	}
 	if c.t.Failed() {
 		c.t.Log(c.dump())
 	}

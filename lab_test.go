@@ -95,7 +95,7 @@ func TestLabClientIsServed(t *testing.T) {
 
 	// What a lab client wrote is replicated, and any client reads it.
 	c.kill("a")
-	c.waitRoles("b", "")
+	c.waitRoles("b", "c")
 	assert.Equal(t, hashed("v", "w"), get(b, "key").Value)
 	assert.Equal(t, hashed("", "x"), c.get(c.client("k"), "new"))
 }

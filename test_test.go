@@ -256,83 +256,75 @@ func TestBackupHoldsThePrimarysValues(t *testing.T) {
 	}
 }
 
-// R2, I11: a primary that is cut off from the view service believes in its role,
-// and a Get sent to it long ago arrives. Its backup has moved on and does not
-// confirm the read, so the old value is never given.
+// R2, A7, I11: a primary that is cut off from the view service believes in its
+// role, and a Get sent to it long ago arrives. Its backup, which has moved on or
+// is dead, does not confirm the read, so the old value is never given.
 func TestOldPrimaryServesNothingStale(t *testing.T) {
 	t.Parallel()
 
 	// setUp leaves a cut off and superseded by b, with a Get to a on its way.
-	setUp := func(t *testing.T, third bool) (*cluster, *rpcnet.Gate, <-chan answer) {
+	setUp := func(t *testing.T, third bool) (*cluster, *delayedGet) {
 		c := newCluster(t, config{})
 		c.pair()
-		slow, other := c.client("slow"), c.client("other")
-		c.put(slow, "key", "old") // from here on slow knows a as the primary
-		atA := c.addr("a")
-		gate := c.faults.Hold(func(from, to, method string) bool {
-			return from == "slow" && to == atA && method == "KVServer.Get"
-		})
-		got := make(chan answer, 1)
-		var all team
-		all.add(func() error {
-			v, err := slow.GetContext(t.Context(), "key")
-			got <- answer{v, err}
-			return nil
-		})
-		t.Cleanup(func() { slow.Close(); all.wait(t) })
-		c.wait("the Get to be on its way", func() bool { return gate.Held() == 1 })
-
+		c.put(c.client("before"), "key", "old")
+		get := c.delayedGet("a", "key")
 		c.cutBoth("a", monitorName)
 		c.waitRoles("b", "")
 		if third {
 			c.start("c")
 			c.waitRoles("b", "c")
 		}
-		c.put(other, "key", "new")
-		st := c.server("a").Status()
-		require.Equal(t, "primary", st.Role, "a was to believe in its role")
-		return c, gate, got
+		c.put(c.client("other"), "key", "new")
+		return c, get
 	}
 
 	t.Run("when its backup has moved on", func(t *testing.T) {
 		t.Parallel()
-		c, gate, got := setUp(t, false)
-		gate.Release()
-		assert.Equal(t, answer{"new", nil}, <-got)
-		c.refuses("a", "key", tandem.ErrWrongServer) // told by b, for a hears no view service
-		assert.Equal(t, "b", c.view().primary)
+		c := newCluster(t, config{})
+		c.pair()
+		// This client knows a as the primary, and nobody tells it otherwise.
+		k := c.client("k", kvservice.WithAttemptTimeout(200*time.Millisecond))
+		c.put(k, "key", "old")
+		get := c.delayedGet("a", "key")
+		c.cutBoth("a", monitorName)
+		c.waitRoles("b", "")
+		c.put(c.client("other"), "key", "new")
+		require.Equal(t, "primary", c.server("a").Status().Role, "a was to believe in its role")
+
+		get.arrives()
+		get.staysUnanswered()
+		assert.Equal(t, "new", c.get(k, "key"))
+		c.faults.HealAll()
+		get.isRefused()
 	})
 	t.Run("when its backup is dead as well", func(t *testing.T) {
 		t.Parallel()
-		c, gate, got := setUp(t, true)
+		c, get := setUp(t, true)
 		c.kill("b")
 		c.waitRoles("c", "")
-		gate.Release()
 		require.Equal(t, "primary", c.server("a").Status().Role, "a was to believe in its role")
-		c.staysSilent("a", "key")
-		select {
-		case a := <-got:
-			require.Equal(t, answer{"new", nil}, a)
-		default:
-		}
-		// With the cut healed a hears that it was superseded, and so does the
-		// Get that has waited there all the time.
+		get.arrives()
+		get.staysUnanswered()
 		c.faults.HealAll()
-		assert.Equal(t, answer{"new", nil}, <-got)
+		get.isRefused()
+		assert.Equal(t, "new", c.get(c.client("k"), "key"))
 	})
 	t.Run("when nobody else is left", func(t *testing.T) {
 		t.Parallel()
-		c, gate, got := setUp(t, false)
+		c, get := setUp(t, false)
 		c.kill("b")
-		gate.Release()
-		c.staysSilent("a", "key")
-		c.faults.HealAll()
+		require.Equal(t, "primary", c.server("a").Status().Role, "a was to believe in its role")
+		get.arrives()
+		get.staysUnanswered()
 		c.wait("the view service to say that the group is down", func() bool { return c.monitorStatus().Down })
-		// a was superseded before "new" was written, and is back: it must not
-		// be the primary again (V9).
+		// a was superseded before "new" was written. It is heard again, and must
+		// not be the primary again (V9).
+		c.faults.HealAll()
+		get.isRefused()
+		c.waitHeard("a")
 		c.refuses("a", "key", tandem.ErrWrongServer)
+		assert.True(t, c.monitorStatus().Down)
 		assert.Equal(t, "b", c.view().primary)
-		assert.Empty(t, got, "the Get was answered")
 	})
 }
 
@@ -530,12 +522,6 @@ func proxy(t testing.TB, from, to string) (slow func() (release func())) {
 	}
 }
 
-// answer is what a Get gave.
-type answer struct {
-	value string
-	err   error
-}
-
 // hashed is the value that PutHash makes.
 func hashed(old, arg string) string { return strconv.Itoa(int(tandem.Hash(old + arg))) }
 
@@ -569,40 +555,74 @@ func (c *cluster) rules() []string {
 	return rules
 }
 
-// bareGet asks one server for a key, as a client would that holds it for the
-// primary, with no faults on the way. It returns nil if nothing was answered
-// within the time.
-func (c *cluster) bareGet(name, key string, within time.Duration) *tandem.GetReply {
+// delayedGet is a Get on its way to a server that it may find changed.
+type delayedGet struct {
+	c     *cluster
+	gate  *rpcnet.Gate
+	reply chan *tandem.GetReply
+}
+
+// delayedGet sends a Get to a server as a client would that holds it for the
+// primary, and stops it on the way.
+func (c *cluster) delayedGet(name, key string) *delayedGet {
 	c.t.Helper()
-	k, err := rpc.Dial(rpcnet.Network(c.addr(name)), c.addr(name))
+	g := &delayedGet{c: c, reply: make(chan *tandem.GetReply, 1)}
+	g.gate = c.faults.Hold(func(from, _, method string) bool {
+		return from == "traveller" && method == "KVServer.Get"
+	})
+	transport := rpcnet.NewTransport(rpcnet.TransportConfig{Name: "traveller", Faults: c.faults})
+	args := &tandem.GetArgs{Key: key, Target: tandem.Target{Viewnum: c.view().number}}
+	_, err := rpcnet.Start(transport, c.addr(name), "KVServer.Get", args, func(r *tandem.GetReply, err error) {
+		if err == nil {
+			g.reply <- r
+		}
+	})
 	require.NoError(c.t, err)
-	defer k.Close()
-	call := k.Go("KVServer.Get", &tandem.GetArgs{Key: key}, new(tandem.GetReply), make(chan *rpc.Call, 1))
+	c.t.Cleanup(transport.Close)
+	c.wait("the Get to be on its way", func() bool { return g.gate.Held() == 1 })
+	return g
+}
+
+func (g *delayedGet) arrives() { g.gate.Release() }
+
+// staysUnanswered requires that for a while nothing is answered, or at most that
+// the server is the wrong one.
+func (g *delayedGet) staysUnanswered() {
+	g.c.t.Helper()
 	select {
-	case <-call.Done:
-		require.NoError(c.t, call.Error)
-		return call.Reply.(*tandem.GetReply)
-	case <-time.After(within):
-		return nil
+	case r := <-g.reply:
+		require.Equal(g.c.t, tandem.ErrWrongServer, r.Err, "it was answered %q", r.Value)
+		g.reply <- r
+	case <-time.After(time.Second):
+	}
+}
+
+// isRefused requires that the server answers that it is the wrong one.
+func (g *delayedGet) isRefused() {
+	g.c.t.Helper()
+	select {
+	case r := <-g.reply:
+		require.Equal(g.c.t, tandem.ErrWrongServer, r.Err, "it was answered %q", r.Value)
+	case <-time.After(patience):
+		g.c.t.Fatal("it was not answered")
 	}
 }
 
 // refuses requires that a server answers a Get, and with that error.
 func (c *cluster) refuses(name, key string, want tandem.Err) {
 	c.t.Helper()
-	r := c.bareGet(name, key, patience)
-	require.NotNil(c.t, r, "%s did not answer", name)
-	require.Equal(c.t, want, r.Err, "%s answered %q", name, r.Value)
-}
-
-// staysSilent requires that a server that cannot know whether it is superseded
-// does not answer a Get with a value.
-func (c *cluster) staysSilent(name, key string) {
-	c.t.Helper()
-	r := c.bareGet(name, key, time.Second)
-	if r != nil {
-		require.Equal(c.t, tandem.ErrWrongServer, r.Err, "%s answered %q", name, r.Value)
+	k, err := rpc.Dial(rpcnet.Network(c.addr(name)), c.addr(name))
+	require.NoError(c.t, err)
+	defer k.Close()
+	call := k.Go("KVServer.Get", &tandem.GetArgs{Key: key}, new(tandem.GetReply), nil)
+	select {
+	case <-call.Done:
+	case <-time.After(patience):
+		c.t.Fatalf("%s did not answer", name)
 	}
+	require.NoError(c.t, call.Error)
+	r := call.Reply.(*tandem.GetReply)
+	require.Equal(c.t, want, r.Err, "%s answered %q", name, r.Value)
 }
 
 // team is goroutines that a test waits for. The zero team is ready.

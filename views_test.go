@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/sysmonitor"
