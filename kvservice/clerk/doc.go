@@ -31,11 +31,15 @@
 // name. If another attempt had been sent, that one may have run before the
 // session expired, and nobody is left who knows: the outcome is unknown.
 //
+// This takes for granted that the copies of one attempt, should a network make
+// several, do not arrive on either side of their session's end. An RPC over a
+// connection is one copy.
+//
 // # Outcomes
 //
 // An outcome is definite or unknown (rule S5). The clerk calls a request that
 // did not succeed DidNotRun only if no attempt at it, other than the one that
-// was refused for good, has been sent. It does not lean on a server's word that
-// an earlier attempt did not run: that is said of the copy that arrived, and a
-// network may deliver another.
+// was refused for good, may have left. It does not count an attempt out because
+// a server said that it was the wrong one and did not run it: should that
+// server become the primary, a second copy would.
 package clerk

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
 	"github.com/tandemkv/tandem"
 )
 
@@ -106,9 +107,6 @@ func FuzzLoad(f *testing.F) {
 		}
 		require.True(t, bytes.Equal(b, s.AppendState(nil)))
 		check(t, s)
-		for range 3 {
-			e := Command{Kind: Expire, AgeMillis: 10}
-			require.Nil(t, e.Check())
-		}
+		require.True(t, load(t, s, s.Snapshot(), 7).Equal(s))
 	})
 }
