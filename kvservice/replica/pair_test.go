@@ -1,0 +1,194 @@
+package replica_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/kvservice/replica"
+)
+
+// pair is a primary and its backup on a perfect net with perfect disks.
+type pair struct {
+	primary, backup *replica.Replica
+	messages        []replica.Message
+	answered        int
+	id              uint64
+}
+
+var pairView = tandem.View{Viewnum: 2, Primary: "a", PrimaryIncarnation: 1, Backup: "b", BackupIncarnation: 2, Cluster: 7}
+
+// newPair returns a solo primary of view 1 and a server without a view.
+func newPair(cfg replica.Config) *pair {
+	cfg.Self, cfg.Machine = pairView.PrimaryServer(), newRecorder()
+	p := &pair{primary: replica.New(cfg)}
+	cfg.Self, cfg.Machine = pairView.BackupServer(), newRecorder()
+	p.backup = replica.New(cfg)
+	p.primary.ViewHeard(tandem.View{Viewnum: 1, Primary: "a", PrimaryIncarnation: 1, Cluster: 7}, 1)
+	p.take(p.primary)
+	return p
+}
+
+// join makes the pair joint, in the active view 2.
+func (p *pair) join() *pair {
+	p.primary.ViewHeard(pairView, 0)
+	p.exchange()
+	p.primary.ViewHeard(pairView, 2)
+	return p
+}
+
+func (p *pair) take(r *replica.Replica) {
+	for {
+		e := r.TakeEffects()
+		p.messages = append(p.messages, e.Messages...)
+		p.answered += len(e.Replies)
+		if e.Keep == nil {
+			return
+		}
+		r.Durable(e.Keep.Generation, e.Keep.Last)
+	}
+}
+
+// exchange delivers until there is nothing to deliver.
+func (p *pair) exchange() {
+	p.take(p.primary)
+	for len(p.messages) > 0 {
+		messages := p.messages
+		p.messages = nil
+		for _, m := range messages {
+			if m.To == p.primary.Status().Self {
+				p.primary.Deliver(m)
+			} else {
+				p.backup.Deliver(m)
+			}
+		}
+		p.take(p.primary)
+		p.take(p.backup)
+	}
+}
+
+func (p *pair) put(payload string) {
+	p.id++
+	p.primary.Submit(replica.Request{ID: p.id, Payload: []byte(payload)})
+	p.take(p.primary)
+}
+
+// TestStatesThatBehaveAlike shows what the canonical state leaves out: messages
+// that were answered are as good as none, and pings are not counted.
+func TestStatesThatBehaveAlike(t *testing.T) {
+	p := newPair(replica.Config{PingTicks: 5, HeartbeatTicks: 5}).join()
+	p.exchange()
+	primary, backup := p.primary.Clone(), p.backup.Clone()
+	for range 10 {
+		p.primary.Tick()
+		p.backup.Tick()
+		p.exchange()
+	}
+	require.True(t, primary.Equal(p.primary))
+	require.True(t, backup.Equal(p.backup))
+	require.Equal(t, primary.Hash(), p.primary.Hash())
+	require.Equal(t, backup.Hash(), p.backup.Hash())
+
+	p.primary.Submit(replica.Request{Payload: []byte("0/0 put k v")})
+	require.False(t, primary.Equal(p.primary))
+	require.NotEqual(t, primary.Hash(), p.primary.Hash())
+}
+
+// TestSnapshotBelongsToTheState: two primaries that differ only in the snapshot that
+// they are sending do not behave alike.
+func TestSnapshotBelongsToTheState(t *testing.T) {
+	sending := func(state string) *replica.Replica {
+		r := replica.New(replica.Config{Self: pairView.PrimaryServer(), Machine: hidden{state: state}})
+		r.ViewHeard(pairView, 0)
+		return r
+	}
+	require.True(t, sending("x").Equal(sending("x")))
+	require.False(t, sending("x").Equal(sending("y")))
+}
+
+// hidden is a Machine whose snapshots show more than its state.
+type hidden struct {
+	null
+	state string
+}
+
+func (h hidden) Snapshot() replica.Snapshot             { return h }
+func (h hidden) Chunk([]byte, int) (chunk, next []byte) { return []byte(h.state), nil }
+
+// TestConfiguredMachineIsLetGo: a transfer replaces the machine, which may be large.
+func TestConfiguredMachineIsLetGo(t *testing.T) {
+	r := replica.New(replica.Config{Machine: newRecorder()})
+	require.False(t, r.RetainsConfiguredMachine())
+}
+
+// TestPipelinedForwardsWithoutRewind: in order and without faults nothing is sent
+// twice (rule L1), and each batch costs one message each way.
+func TestPipelinedForwardsWithoutRewind(t *testing.T) {
+	p := newPair(replica.Config{}).join()
+	p.exchange()
+	before := p.primary.Status().Stats.Forwards
+	for range 1000 {
+		for range 3 {
+			p.put("0/0 put k v") // sent at once, delivered later
+		}
+		p.exchange()
+	}
+	st := p.primary.Status()
+	require.Zero(t, st.Stats.Rewinds)
+	require.Zero(t, st.Stats.Resends)
+	require.EqualValues(t, 3000, st.Stats.Forwards-before)
+	require.EqualValues(t, 3000, st.Applied)
+}
+
+// null is a Machine that does nothing, for measuring what is not the machine.
+type null struct{}
+
+func (null) Apply(replica.Entry) []byte             { return nil }
+func (null) Read([]byte) []byte                     { return nil }
+func (null) Duplicate(_, _ uint64) ([]byte, bool)   { return nil, false }
+func (null) Housekeeping(int64) []byte              { return nil }
+func (null) Tick()                                  {}
+func (null) Snapshot() replica.Snapshot             { return null{} }
+func (null) Empty() replica.Machine                 { return null{} }
+func (null) Load([]byte) error                      { return nil }
+func (null) Clone() replica.Machine                 { return null{} }
+func (null) AppendState(b []byte) []byte            { return b }
+func (null) Chunk([]byte, int) (chunk, next []byte) { return nil, nil }
+
+// newNullPair returns a solo primary, or a joint one with its backup.
+func newNullPair(b *testing.B, joint bool) *pair {
+	p := newPair(replica.Config{})
+	for _, r := range []**replica.Replica{&p.primary, &p.backup} {
+		*r = replica.New(replica.Config{Self: (*r).Status().Self, Machine: null{}})
+	}
+	p.primary.ViewHeard(tandem.View{Viewnum: 1, Primary: "a", PrimaryIncarnation: 1, Cluster: 7}, 1)
+	if joint {
+		p.join()
+	}
+	p.exchange()
+	b.ReportAllocs()
+	return p
+}
+
+func benchmark(b *testing.B, joint bool, kind replica.RequestKind, batch int) {
+	p := newNullPair(b, joint)
+	payload := make([]byte, 100)
+	p.answered = 0
+	for i := 0; i < b.N; i += batch {
+		for range min(batch, b.N-i) {
+			p.id++
+			p.primary.Submit(replica.Request{ID: p.id, Kind: kind, Payload: payload, Session: uint64(kind) ^ 1, Number: p.id})
+		}
+		p.exchange()
+	}
+	require.Equal(b, b.N, p.answered)
+}
+
+// The time of one request, with both servers' share, from Submit to its Reply.
+func BenchmarkUpdateSolo(b *testing.B)      { benchmark(b, false, replica.Update, 1) }
+func BenchmarkUpdateJoint(b *testing.B)     { benchmark(b, true, replica.Update, 1) }
+func BenchmarkUpdateJointOf64(b *testing.B) { benchmark(b, true, replica.Update, 64) }
+func BenchmarkReadSolo(b *testing.B)        { benchmark(b, false, replica.Read, 1) }
+func BenchmarkReadJoint(b *testing.B)       { benchmark(b, true, replica.Read, 1) }
+func BenchmarkReadJointOf64(b *testing.B)   { benchmark(b, true, replica.Read, 64) }
