@@ -258,12 +258,13 @@ func TestBackupHoldsThePrimarysValues(t *testing.T) {
 
 // R2, A7, I11: a primary that is cut off from the view service believes in its
 // role, and a Get sent to it long ago arrives. Its backup, which has moved on or
-// is dead, does not confirm the read, so the old value is never given.
+// is dead, does not confirm the read, so the old value is never given. Nor does it
+// take a write.
 func TestOldPrimaryServesNothingStale(t *testing.T) {
 	t.Parallel()
 
 	// setUp leaves a cut off and superseded by b, with a Get to a on its way.
-	setUp := func(t *testing.T, third bool) (*cluster, *delayedGet) {
+	setUp := func(t *testing.T, third bool) (*cluster, *delayed) {
 		c := newCluster(t, config{})
 		c.pair()
 		c.put(c.client("before"), "key", "old")
@@ -296,6 +297,23 @@ func TestOldPrimaryServesNothingStale(t *testing.T) {
 		assert.Equal(t, "new", c.get(k, "key"))
 		c.faults.HealAll()
 		get.isRefused()
+	})
+	t.Run("a write", func(t *testing.T) { // A5, L3
+		t.Parallel()
+		c := newCluster(t, config{})
+		c.pair()
+		put := c.delayedPut("a", "key", "late")
+		c.cutBoth("a", monitorName)
+		c.waitRoles("b", "")
+		k := c.client("k")
+		c.put(k, "key", "new")
+		put.arrives()
+		put.staysUnanswered()
+		c.faults.HealAll()
+		put.isRefused()
+		c.waitRoles("b", "a")
+		c.kill("b")
+		assert.Equal(t, "new", c.get(k, "key"))
 	})
 	t.Run("when its backup is dead as well", func(t *testing.T) {
 		t.Parallel()
@@ -427,6 +445,7 @@ func TestMovedSocketFileCutsAPath(t *testing.T) {
 	// Nobody reaches the backup, but it pings: the primary reports it (V8).
 	back := moveAway("b")
 	c.put(k, "key", "1")
+	c.waitView("without b", func(v view) bool { return v.backup == "" })
 	assert.Equal(t, "1", c.get(k, "key"))
 	back()
 	c.waitRoles("a", "b")
@@ -555,56 +574,73 @@ func (c *cluster) rules() []string {
 	return rules
 }
 
-// delayedGet is a Get on its way to a server that it may find changed.
-type delayedGet struct {
-	c     *cluster
+// delayed is a request on its way to a server that it may find changed.
+type delayed struct {
+	t     testing.TB
 	gate  *rpcnet.Gate
-	reply chan *tandem.GetReply
+	reply chan delayedReply // room for one
+}
+
+type delayedReply struct {
+	err   tandem.Err
+	value string
 }
 
 // delayedGet sends a Get to a server as a client would that holds it for the
 // primary, and stops it on the way.
-func (c *cluster) delayedGet(name, key string) *delayedGet {
+func (c *cluster) delayedGet(name, key string) *delayed {
 	c.t.Helper()
-	g := &delayedGet{c: c, reply: make(chan *tandem.GetReply, 1)}
-	g.gate = c.faults.Hold(func(from, _, method string) bool {
-		return from == "traveller" && method == "KVServer.Get"
+	return delay(c, name, "KVServer.Get", &tandem.GetArgs{Key: key}, func(r *tandem.GetReply) delayedReply {
+		return delayedReply{r.Err, r.Value}
 	})
+}
+
+// delayedPut is delayedGet for a Put.
+func (c *cluster) delayedPut(name, key, value string) *delayed {
+	c.t.Helper()
+	return delay(c, name, "KVServer.Put", &tandem.PutArgs{Key: key, Value: value}, func(r *tandem.PutReply) delayedReply {
+		return delayedReply{err: r.Err}
+	})
+}
+
+func delay[R any](c *cluster, name, method string, args any, says func(*R) delayedReply) *delayed {
+	c.t.Helper()
+	d := &delayed{t: c.t, reply: make(chan delayedReply, 1)}
+	d.gate = c.faults.Hold(func(from, _, m string) bool { return from == "traveller" && m == method })
 	transport := rpcnet.NewTransport(rpcnet.TransportConfig{Name: "traveller", Faults: c.faults})
-	args := &tandem.GetArgs{Key: key, Target: tandem.Target{Viewnum: c.view().number}}
-	_, err := rpcnet.Start(transport, c.addr(name), "KVServer.Get", args, func(r *tandem.GetReply, err error) {
+	c.t.Cleanup(transport.Close)
+	_, err := rpcnet.Start(transport, c.addr(name), method, args, func(r *R, err error) {
 		if err == nil {
-			g.reply <- r
+			d.reply <- says(r)
 		}
 	})
 	require.NoError(c.t, err)
-	c.t.Cleanup(transport.Close)
-	c.wait("the Get to be on its way", func() bool { return g.gate.Held() == 1 })
-	return g
+	c.wait("the request to be on its way", func() bool { return d.gate.Held() == 1 })
+	return d
 }
 
-func (g *delayedGet) arrives() { g.gate.Release() }
+func (d *delayed) arrives() { d.gate.Release() }
 
 // staysUnanswered requires that for a while nothing is answered, or at most that
 // the server is the wrong one.
-func (g *delayedGet) staysUnanswered() {
-	g.c.t.Helper()
+func (d *delayed) staysUnanswered() {
+	d.t.Helper()
 	select {
-	case r := <-g.reply:
-		require.Equal(g.c.t, tandem.ErrWrongServer, r.Err, "it was answered %q", r.Value)
-		g.reply <- r
+	case r := <-d.reply:
+		require.Equal(d.t, delayedReply{err: tandem.ErrWrongServer}, r)
+		d.reply <- r
 	case <-time.After(time.Second):
 	}
 }
 
 // isRefused requires that the server answers that it is the wrong one.
-func (g *delayedGet) isRefused() {
-	g.c.t.Helper()
+func (d *delayed) isRefused() {
+	d.t.Helper()
 	select {
-	case r := <-g.reply:
-		require.Equal(g.c.t, tandem.ErrWrongServer, r.Err, "it was answered %q", r.Value)
+	case r := <-d.reply:
+		require.Equal(d.t, delayedReply{err: tandem.ErrWrongServer}, r)
 	case <-time.After(patience):
-		g.c.t.Fatal("it was not answered")
+		d.t.Fatal("it was not answered")
 	}
 }
 
