@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/rpcnet"
 )
 
@@ -81,10 +82,11 @@ func crash(c *cluster, rng *rand.Rand, names []string, until time.Time) (crashes
 	}
 	for time.Now().Before(until) {
 		var v view
-		c.wait("a backup in sync", func() bool {
+		c.wait("two live servers in sync", func() bool {
 			restart(func(at time.Time) bool { return time.Now().After(at) })
-			v = c.view()
-			return v.active && v.backup != ""
+			st := c.monitorStatus()
+			v = c.named(st.View, st.Active)
+			return v.active && v.backup != "" && runs(c, st.View.PrimaryServer()) && runs(c, st.View.BackupServer())
 		})
 		victim := v.primary
 		switch rng.IntN(5) {
@@ -100,7 +102,7 @@ func crash(c *cluster, rng *rand.Rand, names []string, until time.Time) (crashes
 		crashes++
 		// Down for less than the view service notices, or for longer.
 		backAt[victim] = time.Now().Add(time.Duration(rng.IntN(1200)) * time.Millisecond)
-		if now := c.view(); now.number != v.number && !survives(c, victim) {
+		if now := c.view(); now.number != v.number && !survives(c) {
 			// Between the look and the crash a slow machine made the view
 			// service suspect the partner: nobody holds the data, rightly.
 			c.t.Logf("the group died after %d crashes: %v became %v as %s was crashed", crashes, v, now, victim)
@@ -114,16 +116,15 @@ func crash(c *cluster, rng *rand.Rand, names []string, until time.Time) (crashes
 	return crashes
 }
 
+// runs reports whether that life of a server has not been crashed.
+func runs(c *cluster, who tandem.Server) bool {
+	s := c.server(c.name(who.Addr))
+	return s != nil && s.Status().Server == who
+}
+
 // survives reports whether a member of the in-sync set still runs.
-func survives(c *cluster, victim string) bool {
-	for _, m := range c.monitorStatus().InSync {
-		if name := c.name(m.Addr); name != victim {
-			if s := c.server(name); s != nil && s.Status().Server == m {
-				return true
-			}
-		}
-	}
-	return false
+func survives(c *cluster) bool {
+	return slices.ContainsFunc(c.monitorStatus().InSync, func(m tandem.Server) bool { return runs(c, m) })
 }
 
 // load is a set of clients that work until they are stopped.

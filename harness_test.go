@@ -3,6 +3,7 @@ package tandem_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,7 +22,17 @@ import (
 	"github.com/tandemkv/tandem/sysmonitor"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The tests spend their time waiting for timeouts and one another, so more
+	// of them than there are processors run at once, unless -parallel is given.
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", "8")
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for what must come. It says nothing about
 // how soon that is: a busy machine under the race detector is slow.

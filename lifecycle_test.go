@@ -1,14 +1,12 @@
 package tandem_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -336,10 +334,7 @@ func killDuringTransfer(t *testing.T, victim string) {
 	for i := range loads {
 		c.put(k, fmt.Sprintf("load %d", i), text)
 	}
-	var calls atomic.Int64
-	gate := c.faults.Hold(func(from, to, method string) bool {
-		return method == "KVServer.Replicate" && calls.Add(1) > 4
-	})
+	gate := holdTransfer(c, "a", "b")
 	defer gate.Release()
 	servers["b"] = startLabelled(c, "b")
 	c.wait("the middle of a transfer", func() bool {
@@ -371,25 +366,6 @@ func killDuringTransfer(t *testing.T, victim string) {
 	require.NotEqual(t, "b", c.view().primary)
 }
 
-// childVariable tells a copy of the test binary to be a client and nothing else.
-const childVariable = "TANDEM_TEST_CLIENT_OF"
-
-// TestClientProcess is not a test, but the process that the next one kills.
-func TestClientProcess(t *testing.T) {
-	monitor := os.Getenv(childVariable)
-	if monitor == "" {
-		t.Skip("for TestClientProcessThatDies")
-	}
-	k := kvservice.MakeKVClient(monitor)
-	first, _ := strconv.Atoi(os.Getenv(childVariable + "_FROM"))
-	for i := first; ; i++ {
-		if err := k.AppendContext(context.Background(), "diary", fmt.Sprintf("%d ", i)); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Println("wrote", i)
-	}
-}
-
 // TestClientProcessThatDies kills a client's process in the middle of its work,
 // several times. The next one goes on with the same key: what was acknowledged
 // is there, at most one word more, and what the dead have left behind (a
@@ -408,17 +384,12 @@ func TestClientProcessThatDies(t *testing.T) {
 		return len(got)
 	}
 	for life := range 3 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestClientProcess$")
-		cmd.Env = append(os.Environ(), childVariable+"="+c.addr(monitorName), childVariable+"_FROM="+strconv.Itoa(next))
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
+		cmd, out := child(t, "client", c.addr(monitorName), strconv.Itoa(next))
 		acknowledged, heard := next, 0
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
+		for out.Scan() {
 			var n int
-			if _, err := fmt.Sscanf(lines.Text(), "wrote %d", &n); err != nil {
-				t.Errorf("the client said %q", lines.Text())
+			if _, err := fmt.Sscanf(out.Text(), "wrote %d", &n); err != nil {
+				t.Errorf("the client said %q", out.Text())
 				break
 			}
 			acknowledged = n + 1

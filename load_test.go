@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/rpcnet"
 	"github.com/tandemkv/tandem/kvservice"
 )
 
@@ -110,13 +111,7 @@ func TestWritesGoOnDuringATransfer(t *testing.T) {
 		c.put(k, fmt.Sprintf("load %d", i), strings.Repeat(string(rune('0'+i)), 256<<10))
 	}
 
-	// The first calls of the transfer come through. The primary sends nothing
-	// but chunks to a backup that has not installed one.
-	var chunks atomic.Int64
-	addrA, addrB := c.addr("a"), c.addr("b")
-	gate := c.faults.Hold(func(from, to, method string) bool {
-		return from == addrA && to == addrB && method == "KVServer.Replicate" && chunks.Add(1) > 2
-	})
+	gate := holdTransfer(c, "a", "b")
 	defer gate.Release()
 	c.start("b")
 
@@ -124,7 +119,6 @@ func TestWritesGoOnDuringATransfer(t *testing.T) {
 	c.wait("writes that complete within one held transfer", func() bool {
 		before := a.Status()
 		if !before.TransferRunning || before.TransferChunks == 0 {
-			chunks.Store(0) // the next transfer may begin
 			return false
 		}
 		for range 5 {
@@ -147,6 +141,34 @@ func TestWritesGoOnDuringATransfer(t *testing.T) {
 	for i := range 64 {
 		require.True(t, c.get(k, fmt.Sprintf("load %d", i)) == strings.Repeat(string(rune('0'+i)), 256<<10), "load %d", i)
 	}
+}
+
+// holdTransfer holds each transfer from one server to the other half-way, until
+// the gate is released: its first two calls come through. Until it has
+// installed a transfer, a backup is sent nothing but chunks.
+func holdTransfer(c *cluster, from, to string) *rpcnet.Gate {
+	sender, receiver := c.addr(from), c.addr(to)
+	var view atomic.Uint64
+	var calls atomic.Int64
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	c.t.Cleanup(func() { close(done); wg.Wait() })
+	wg.Go(func() { // a new view begins a new transfer
+		poll(context.Background(), func() bool {
+			if v := uint64(c.view().number); view.Swap(v) != v {
+				calls.Store(0)
+			}
+			select {
+			case <-done:
+				return true
+			default:
+				return false
+			}
+		})
+	})
+	return c.faults.Hold(func(from, to, method string) bool {
+		return from == sender && to == receiver && method == "KVServer.Replicate" && calls.Add(1) > 2
+	})
 }
 
 // TestPipelinedForwardsCauseNoRewind: on a network without faults forwards
