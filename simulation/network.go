@@ -63,7 +63,7 @@ type envelope struct {
 	sent     int64
 	body     body
 	arrived  bool   // a copy was delivered
-	sealed   []byte // with Options.Recode or Seal: its encoding when it was sent
+	sealed   []byte // with Options.Seal: its encoding when it was sent
 }
 
 // memory is how many of the messages sent can come back as ghosts.
@@ -74,8 +74,9 @@ const memory = 400
 type network struct {
 	sent   uint64
 	ghosts []*envelope // a ring
-	cuts   []int       // for each pair of nodes, from*nodes+to, how many cuts
-	last   []int64     // for each pair, with Options.Ordered, the last arrival
+	codec  *codec
+	cuts   []int   // for each pair of nodes, from*nodes+to, how many cuts
+	last   []int64 // for each pair, with Options.Ordered, the last arrival
 	hold   func(from, to int, b *body) bool
 	held   []*envelope
 }
@@ -85,8 +86,8 @@ func (w *World) send(from, to int, b body) {
 	n := &w.net
 	n.sent++
 	env := &envelope{id: n.sent, from: from, to: to, fromLife: w.nodes[from].life, sent: w.now, body: b}
-	if w.opt.Recode || w.opt.Seal {
-		env.sealed = encode(&b)
+	if w.opt.Seal {
+		env.sealed = n.codec.seal(&b)
 	}
 	if len(n.ghosts) < memory {
 		n.ghosts = append(n.ghosts, env)
@@ -167,9 +168,9 @@ func (w *World) deliver(e event) {
 	}
 	b := &env.body
 	if w.opt.Recode {
-		b = decode(env.sealed)
+		b = w.net.codec.recode(b)
 	} else if w.opt.Seal {
-		if !bytes.Equal(env.sealed, encode(b)) {
+		if !bytes.Equal(env.sealed, w.net.codec.seal(b)) {
 			w.fail("MessageImmutable", "message %d changed after it was sent: %s", env.id, b)
 		}
 	}
@@ -204,20 +205,43 @@ func (w *World) Release() {
 	}
 }
 
-func encode(b *body) []byte {
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(b); err != nil {
-		panic(fmt.Sprintf("encoding a message: %v", err))
-	}
-	return buf.Bytes()
+// codec encodes and decodes messages as they go over real sockets: one stream,
+// in which the types are described once.
+type codec struct {
+	buffer  bytes.Buffer
+	encoder *gob.Encoder
+	decoder *gob.Decoder
 }
 
-func decode(sealed []byte) *body {
-	b := new(body)
-	if err := gob.NewDecoder(bytes.NewReader(sealed)).Decode(b); err != nil {
+func newCodec() *codec {
+	c := new(codec)
+	c.encoder, c.decoder = gob.NewEncoder(&c.buffer), gob.NewDecoder(&c.buffer)
+	c.recode(new(body)) // with the description of the types
+	return c
+}
+
+// recode returns a copy of a message that shares nothing with it.
+func (c *codec) recode(b *body) *body {
+	c.encode(b)
+	copied := new(body)
+	if err := c.decoder.Decode(copied); err != nil {
 		panic(fmt.Sprintf("decoding a message: %v", err))
 	}
-	return b
+	return copied
+}
+
+// seal returns a message's encoding.
+func (c *codec) seal(b *body) []byte {
+	c.encode(b)
+	sealed := bytes.Clone(c.buffer.Bytes())
+	c.buffer.Reset()
+	return sealed
+}
+
+func (c *codec) encode(b *body) {
+	if err := c.encoder.Encode(b); err != nil {
+		panic(fmt.Sprintf("encoding a message: %v", err))
+	}
 }
 
 // String returns the message for traces.

@@ -55,6 +55,7 @@ func New(o Options) *World {
 	for i := range o.Clients {
 		w.nodes = append(w.nodes, node{name: fmt.Sprintf("client%d", i+1)})
 	}
+	w.net.codec = newCodec()
 	w.net.cuts = make([]int, len(w.nodes)*len(w.nodes))
 	w.net.last = make([]int64, len(w.nodes)*len(w.nodes))
 	w.oracle.init(w)
