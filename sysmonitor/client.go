@@ -4,132 +4,172 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/rpcnet"
 )
 
-// The vocabulary of the RPCs, by the lab's names.
-type (
-	// View is one numbered assignment of the roles.
-	View = tandem.View
-	// PingArgs are the arguments of MonitorServer.Ping.
-	PingArgs = tandem.PingArgs
-	// PingReply is the reply of MonitorServer.Ping.
-	PingReply = tandem.PingReply
-	// GetArgs are the arguments of MonitorServer.Get.
-	GetArgs = tandem.ViewArgs
-	// GetReply is the reply of MonitorServer.Get.
-	GetReply = tandem.ViewReply
-)
+// stallTimeout is for how long a view service may owe an answer without a sign
+// of life, unless WithStallTimeout says otherwise.
+const stallTimeout = 3 * time.Second
 
-// callTimeout bounds the calls that have no context of their own.
-const callTimeout = 5 * time.Second
+// ClientOption is a setting of a Client, for MakeClient.
+type ClientOption func(*rpcnet.TransportConfig)
 
-// Client calls a view service. It is safe for concurrent use.
-type Client struct {
-	me        string
-	monitors  []string
-	transport *rpcnet.Transport
+// WithDialPerCall gives the lab's transport: one connection per RPC and no
+// deadline but the context's, for set-ups that cut a path by removing a socket
+// file or delay it behind a proxy.
+func WithDialPerCall() ClientOption {
+	return func(c *rpcnet.TransportConfig) { c.DialPerCall = true }
 }
 
-// MakeClient returns a client for the view service at monitorAddr, which may be
-// a list separated by commas and need not be there yet. me is the address that
-// Ping pings for. Close the client when it is no longer needed.
+// WithDialer sets how the client reaches the view service.
+func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) ClientOption {
+	return func(c *rpcnet.TransportConfig) { c.Dial = dial }
+}
+
+// WithDialTimeout bounds a dial, default 3 s. With WithDialPerCall it has no effect.
+func WithDialTimeout(d time.Duration) ClientOption {
+	return func(c *rpcnet.TransportConfig) { c.DialTimeout = d }
+}
+
+// WithStallTimeout sets how long a connection on which a reply is owed may be
+// without any sign of life before it is given up, default 3 s. With WithDialPerCall it has no
+// effect.
+func WithStallTimeout(d time.Duration) ClientOption {
+	return func(c *rpcnet.TransportConfig) { c.StallTimeout = d }
+}
+
+// WithFaults puts a faulty network between the client and the view service; the
+// client's name in it is its me.
+func WithFaults(f *rpcnet.Faults) ClientOption {
+	return func(c *rpcnet.TransportConfig) { c.Faults = f }
+}
+
+// Client talks to a view service. It is safe for concurrent use. It keeps a
+// connection and must be closed with Close, unless it was made WithDialPerCall.
+type Client struct {
+	me        string
+	addrs     []string
+	transport *rpcnet.Transport
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+
+	mu   sync.Mutex
+	good int // index of the address that answered last
+}
+
+// MakeClient returns a client of the view service at monitorAddr, which may be
+// several addresses separated by commas, to be tried in that order. me is the
+// address of the server that uses it, or any name of a client. Nothing is dialled
+// before the first call.
 func MakeClient(me, monitorAddr string, opts ...ClientOption) *Client {
-	var o clientOptions
+	cfg := rpcnet.TransportConfig{Name: me, StallTimeout: stallTimeout}
 	for _, opt := range opts {
-		opt(&o)
+		opt(&cfg)
 	}
-	c := &Client{
-		me: me,
-		transport: rpcnet.NewTransport(rpcnet.TransportConfig{
-			Name:         me,
-			Dial:         o.dial,
-			DialPerCall:  o.dialPerCall,
-			StallTimeout: 3 * time.Second,
-			Faults:       o.faults,
-		}),
-	}
-	for addr := range strings.SplitSeq(monitorAddr, ",") {
-		if addr = strings.TrimSpace(addr); addr != "" {
-			c.monitors = append(c.monitors, addr)
+	c := &Client{me: me, transport: rpcnet.NewTransport(cfg)}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for _, a := range strings.Split(monitorAddr, ",") {
+		if a = strings.TrimSpace(a); a != "" {
+			c.addrs = append(c.addrs, a)
 		}
 	}
 	return c
 }
 
-// Ping pings as a server of the lab does, which has no incarnation: viewnum 0
-// says that it (re)started, n that it has adopted view n, and acknowledges it if
-// it is its primary. It returns the view.
+// Ping tells the view service that this server is alive and holds view viewnum
+// (0: it holds no state), and returns the present view. It is the lab's: it
+// names no incarnation and counts nothing. The error wraps a tandem.Err if the
+// service refused the ping, else the transport's error, and names the address.
 func (c *Client) Ping(viewnum uint) (View, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	reply, err := c.PingServer(ctx, PingArgs{Me: c.me, Viewnum: viewnum})
+	reply, err := c.PingServer(c.ctx, tandem.PingArgs{Me: c.me, Viewnum: viewnum})
 	if err != nil {
 		return View{}, err
 	}
 	return reply.View, nil
 }
 
-// Get returns the view, and whether the view service answered with one.
+// Get returns the present view; false if no view service answered with one.
 func (c *Client) Get() (View, bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	reply, err := c.Wait(ctx, GetArgs{})
-	if err != nil || refusal(reply.Err) != nil {
+	reply, err := c.Wait(c.ctx, tandem.ViewArgs{})
+	if err != nil || refused(reply.Err) != nil {
 		return View{}, false
 	}
 	return reply.View, true
 }
 
-// Primary returns the address of the view's primary, "" if there is none or the
-// view service does not answer.
+// Primary returns the present primary's address, empty if it is not known or
+// there is none.
 func (c *Client) Primary() string {
 	v, _ := c.Get()
 	return v.Primary
 }
 
-// PingServer pings for a server that says more of itself than the lab's. An
-// error is one of the transport, or the refusal in the reply (ErrWrongCluster,
-// ErrLostMemory), and names the view service.
-func (c *Client) PingServer(ctx context.Context, args PingArgs) (*PingReply, error) {
-	reply, err := call[PingReply](ctx, c, "MonitorServer.Ping", &args)
+// PingServer sends a ping with all that a server has to say (rule V2). The reply
+// is nil if and only if the error is not; a refusal is an error, as it is Ping's.
+func (c *Client) PingServer(ctx context.Context, args tandem.PingArgs) (*tandem.PingReply, error) {
+	reply, err := call[tandem.PingReply](ctx, c, "MonitorServer.Ping", &args)
 	if err != nil {
 		return nil, err
 	}
-	if err := refusal(reply.Err); err != nil {
-		return nil, fmt.Errorf("the view service at %s: %w", strings.Join(c.monitors, ","), err)
+	if err := refused(reply.Err); err != nil {
+		return nil, fmt.Errorf("ping view service at %s: %w", strings.Join(c.addrs, ","), err)
 	}
 	return reply, nil
 }
 
-// Wait asks for the view, and with args.Wait for one above args.Viewnum, for
-// which the view service waits within its bounds. A refusal is in the reply.
-func (c *Client) Wait(ctx context.Context, args GetArgs) (*GetReply, error) {
-	return call[GetReply](ctx, c, "MonitorServer.Get", &args)
+// Wait asks for the view, and with args.Wait set waits for one above
+// args.Viewnum; when that time or the service's own bound (10 s by default) is
+// up, the reply holds the view as it is. A refusal (ErrLostMemory,
+// ErrWrongCluster, ErrBusy) is in the reply; an error is the transport's, names
+// the address, and comes with a nil reply.
+func (c *Client) Wait(ctx context.Context, args tandem.ViewArgs) (*tandem.ViewReply, error) {
+	return call[tandem.ViewReply](ctx, c, "MonitorServer.Get", &args)
 }
 
-// Status asks for all that the view service knows.
+// Status returns what the view service knows.
 func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return call[Status](ctx, c, "MonitorServer.Status", &StatusArgs{})
 }
 
-// Close fails the calls that are under way. When it returns, no goroutine of the
-// client is left.
-func (c *Client) Close() { c.transport.Close() }
+// Close fails every call that is under way and closes the connections. When it
+// returns, no goroutine of the client is left. Any number of calls is fine.
+func (c *Client) Close() {
+	c.cancel()
+	c.transport.Close()
+}
 
-// call tries the view services in turn until one answers.
-func call[R any](ctx context.Context, c *Client, method string, args any) (*R, error) {
-	if len(c.monitors) == 0 {
-		return nil, errors.New("no address of a view service given")
+// refused returns the code of a reply as an error, nil for OK. A lab server may
+// leave it empty.
+func refused(code tandem.Err) error {
+	if code == tandem.OK || code == "" {
+		return nil
 	}
+	return code
+}
+
+// call calls a method of the first view service that answers, beginning with
+// the one that answered last. All methods may be repeated without harm.
+func call[R any](ctx context.Context, c *Client, method string, args any) (*R, error) {
+	if len(c.addrs) == 0 {
+		return nil, errors.New("no address of a view service is known")
+	}
+	c.mu.Lock()
+	first := c.good
+	c.mu.Unlock()
 	var errs []error
-	for _, addr := range c.monitors {
-		reply, err := rpcnet.Call[R](ctx, c.transport, addr, method, args)
+	for i := range c.addrs {
+		at := (first + i) % len(c.addrs)
+		reply, err := rpcnet.Call[R](ctx, c.transport, c.addrs[at], method, args)
 		if err == nil {
+			c.mu.Lock()
+			c.good = at
+			c.mu.Unlock()
 			return reply, nil
 		}
 		errs = append(errs, err)
@@ -138,12 +178,4 @@ func call[R any](ctx context.Context, c *Client, method string, args any) (*R, e
 		}
 	}
 	return nil, fmt.Errorf("view service: %w", errors.Join(errs...))
-}
-
-// refusal returns a code as an error, nil if it is none.
-func refusal(code tandem.Err) error {
-	if code == "" || code == tandem.OK {
-		return nil
-	}
-	return code
 }

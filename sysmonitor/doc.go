@@ -1,13 +1,17 @@
-// Package sysmonitor is Tandem's view service: the server that decides who is
-// primary and who is backup, and the client by which others ping and ask it.
+// Package sysmonitor is the view service over net/rpc: a server that chooses
+// the primary and the backup from the pings of the key/value servers, and a
+// client for it. The rules (V0 to V11 of docs/protocol.md) are those of package
+// view, a pure core; what stands here are the goroutines, sockets and timers.
 //
-// Every key/value server pings the MonitorServer once per PingInterval. From the
-// pings alone it forms numbered views; docs/protocol.md tells by which rules (V0
-// to V11), and package view holds them, pure and tested on their own. This
-// package is the shell around that core: it owns the sockets, the timers and the
-// one goroutine that steps the core, and decides nothing.
+// The lab's surface is here name for name ([StartServer], [MakeClient],
+// [Client.Ping], [Client.Get], [Client.Primary], [View], [PingInterval],
+// [DeadPings], [MonitorServer.Kill]), and so are its RPCs: a plain net/rpc
+// client that calls MonitorServer.Ping with {Me, Viewnum} or MonitorServer.Get
+// with nothing is served as in the lab. Beside it stands what a Go programmer
+// expects: [Start] with options and an error, [MonitorServer.Shutdown],
+// [MonitorServer.Status], contexts in [Client.PingServer] and [Client.Wait].
 //
-// The names and the semantics of the MIT 6.824 lab are kept: MakeClient, Ping,
-// Get, Primary, and the RPCs MonitorServer.Ping and MonitorServer.Get work as
-// there, for a plain net/rpc client, too.
+// The server keeps its state in memory alone. One that is started again where
+// old servers still ping has lost its memory; it says so and announces nothing
+// (rule V0).
 package sysmonitor

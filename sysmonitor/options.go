@@ -1,91 +1,95 @@
 package sysmonitor
 
 import (
-	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"time"
-
-	"github.com/tandemkv/tandem/internal/rpcnet"
 )
 
-// PingInterval is how often servers ping unless the view service says otherwise.
-const PingInterval = 100 * time.Millisecond
-
-// DeadPings is how many ping intervals without a ping make a server suspected,
-// unless the view service is told otherwise.
-const DeadPings = 5
-
-// ticksPerPing: suspicion is a quarter of an interval coarse.
-const ticksPerPing = 4
-
-// The bounds on a Get that waits.
-const (
-	// WaitMax is the longest that a Get may wait for a newer view.
-	WaitMax = 15 * time.Second
-	// WaitersMax is how many may wait at once; further ones are answered at
-	// once, as in the lab.
-	WaitersMax = 16384
-)
-
-type options struct {
-	interval  time.Duration
-	deadPings int
-	cluster   uint64
-	maxConns  int
-	hints     bool
-	listener  net.Listener
-	logger    *slog.Logger
+// Limits are the bounds of a view service. A field that is zero has its default.
+type Limits struct {
+	Conns   int           // connections open at once, default 4096: every server and every client that waits holds one
+	Waiters int           // Gets that wait for a newer view, default 16384; more get ErrBusy
+	Servers int           // servers remembered (rule V2), default 1024; more get ErrBusy
+	Wait    time.Duration // the longest that a Get waits, default 10 s
 }
 
-// Option changes how a MonitorServer works.
+// Option is a setting of a view service, for Start.
 type Option func(*options)
 
-// WithPingInterval sets the interval at which servers are to ping. They learn of
-// it with the first answer.
-func WithPingInterval(d time.Duration) Option { return func(o *options) { o.interval = d } }
+type options struct {
+	pingInterval time.Duration
+	deadPings    int
+	listener     net.Listener
+	logger       *slog.Logger
+	limits       Limits
+	cluster      uint64
+	group        uint32
+	hints        bool
+}
 
-// WithDeadPings sets how many intervals without a ping make a server suspected.
+// WithPingInterval sets the time between two pings, default PingInterval. The
+// servers learn it from the replies to their pings and follow it. At least 4 ms.
+func WithPingInterval(d time.Duration) Option { return func(o *options) { o.pingInterval = d } }
+
+// WithDeadPings sets the number of ping intervals without a ping after which a
+// server is suspected, default DeadPings. At least 2: with fewer, a ping that is
+// a little late is a dead server.
 func WithDeadPings(n int) Option { return func(o *options) { o.deadPings = n } }
 
-// WithCluster sets the id that the cluster gets when its first view forms. The
-// default is drawn at random. Zero is none and means the default.
-func WithCluster(id uint64) Option { return func(o *options) { o.cluster = id } }
-
-// WithMaxConns bounds the connections; further ones are closed at once. The
-// default is 4096: every server and every waiting client holds one.
-func WithMaxConns(n int) Option { return func(o *options) { o.maxConns = n } }
-
-// WithoutHints makes suspicion depend on missed pings alone. By default a
-// connection that breaks shortens the time that its server is given to ping
-// again (rule V7).
-func WithoutHints() Option { return func(o *options) { o.hints = false } }
-
-// WithListener makes the server accept connections from l, which it then owns.
+// WithListener serves on a listener that is open already instead of opening one
+// on the address. The service owns it from then on, also if Start fails.
 func WithListener(l net.Listener) Option { return func(o *options) { o.listener = l } }
 
-// WithLogger sets where to log. The default discards.
+// WithLogger sets where the service logs: changes of view at Info, refusals and a
+// group that is down at Warn, the end of its memory or of itself at Error.
+// Default: Error and above, to standard error.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
-type clientOptions struct {
-	faults      *rpcnet.Faults
-	dialPerCall bool
-	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
+// WithLimits sets the bounds of the service.
+func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
+
+// WithCluster sets the cluster id that the first view gets (rule V0). Default: a
+// random one, as it should be, but for tests.
+func WithCluster(id uint64) Option { return func(o *options) { o.cluster = id } }
+
+// WithGroup sets the group of servers that this service forms views of, default
+// zero. Pings and Gets of another group are refused.
+func WithGroup(group uint32) Option { return func(o *options) { o.group = group } }
+
+// WithoutHints makes suspicion depend on missed pings alone. By default the end
+// of a server's connection is a hint that the server is gone (rule V7): it is
+// then suspected unless it pings again within two ping intervals. Connections
+// that carried a single ping, and lab servers', are never a hint. To be given
+// where leases are used (rule R3).
+func WithoutHints() Option { return func(o *options) { o.hints = false } }
+
+func newOptions(opts []Option) (options, error) {
+	o := options{pingInterval: PingInterval, deadPings: DeadPings, hints: true}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	def(&o.limits.Conns, 4096)
+	def(&o.limits.Waiters, 16384)
+	def(&o.limits.Servers, 1024)
+	if o.limits.Wait <= 0 {
+		o.limits.Wait = 10 * time.Second
+	}
+	if o.logger == nil {
+		o.logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	}
+	switch {
+	case o.pingInterval < ticksPerPing*time.Millisecond:
+		return o, fmt.Errorf("ping interval %v is below %v", o.pingInterval, ticksPerPing*time.Millisecond)
+	case o.deadPings < 2:
+		return o, fmt.Errorf("%d dead pings: at least 2 are needed", o.deadPings)
+	}
+	return o, nil
 }
-
-// ClientOption changes how a Client works.
-type ClientOption func(*clientOptions)
-
-// WithDialPerCall gives the lab's transport: one connection per RPC and no short
-// deadline.
-func WithDialPerCall() ClientOption { return func(o *clientOptions) { o.dialPerCall = true } }
-
-// WithDialer replaces the function that opens connections; network is "unix" or
-// "tcp".
-func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) ClientOption {
-	return func(o *clientOptions) { o.dial = dial }
-}
-
-// WithFaults puts a faulty network between the client and the view service. It
-// is for the tests of this module.
-func WithFaults(f *rpcnet.Faults) ClientOption { return func(o *clientOptions) { o.faults = f } }

@@ -2,7 +2,7 @@ package sysmonitor
 
 import (
 	"context"
-	cryptorand "crypto/rand"
+	crand "crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,337 +10,181 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/rpcnet"
 	"github.com/tandemkv/tandem/sysmonitor/view"
 )
 
-// ErrStopped is returned by a server that has been stopped.
-var ErrStopped = errors.New("the view service has stopped")
+// ErrStopped: the view service has stopped.
+var ErrStopped = errors.New("view service has stopped")
 
-// Status is all that a view service knows: the view, the servers, and why the
-// group is down if it is.
-type Status = view.Status
+// closeWithin bounds Close.
+const closeWithin = 5 * time.Second
 
-const (
-	inboxSize = 4096 // events that wait for the core; more wait at their connections
-	maxStep   = 512  // events in one batch, so that effects do not wait for long
-)
+// callsPerConn bounds the calls of one connection that are being answered.
+const callsPerConn = 256
 
-// MonitorServer is a view service. Its methods are safe for concurrent use.
+// requestMax is the largest request accepted, in bytes; pings are small.
+const requestMax = 64 << 10
+
+// MonitorServer is a running view service. Its methods are safe for concurrent
+// use.
 type MonitorServer struct {
-	opts options
-	addr string
-	log  *slog.Logger
-	rpc  *rpcnet.Server
+	opts     options
+	addr     string
+	log      *slog.Logger
+	rpc      *rpcnet.Server
+	listener *drainer
+	owner    *owner
 
-	inbox    chan func(*loop)
-	ctx      context.Context // ends when the server is to stop
-	halt     context.CancelFunc
-	stopOnce sync.Once
-	gone     chan struct{} // closed when nothing of it is left
-	tasks    sync.WaitGroup
+	serving sync.WaitGroup // the accept loop and what watches connections
 
-	mu      sync.Mutex
-	failure error
+	stop     sync.Once     // guards the closing of quit
+	quit     chan struct{} // closed by halt: nothing is answered any more
+	draining sync.Once     // guards the beginning of Shutdown
 }
 
-// StartServer starts a view service at addr, as the lab does. It panics if it
-// cannot listen there; Start returns an error instead.
+// StartServer starts a view service on addr, as the lab does: a path of a Unix
+// socket if it holds a slash, else host:port. It panics if it cannot, with a
+// message that names the address; Start returns the error instead.
 func StartServer(addr string) *MonitorServer {
 	s, err := Start(addr)
 	if err != nil {
-		panic(err)
+		panic(fmt.Sprintf("sysmonitor.StartServer: %v", err))
 	}
 	return s
 }
 
-// Start starts a view service at addr: host:port, with port 0 for a free one, or
-// the path of a Unix socket. An error says that it cannot listen, and names the
-// address.
-//
-// Its memory is its own: a view service that is started again knows nothing of
-// what was before, and announces nothing to servers that do (rule V0).
+// Start starts a view service on addr. The error names the address; if somebody
+// listens there already, it wraps syscall.EADDRINUSE.
 func Start(addr string, opts ...Option) (*MonitorServer, error) {
-	o := options{
-		interval:  PingInterval,
-		deadPings: DeadPings,
-		maxConns:  4096,
-		hints:     true,
-		logger:    slog.New(slog.DiscardHandler),
-	}
-	for _, opt := range opts {
-		opt(&o)
-	}
-	if o.interval < ticksPerPing*time.Millisecond || o.deadPings < 2 {
-		return nil, fmt.Errorf("sysmonitor: a ping interval of %v and %d dead pings: at least %v and 2 are needed",
-			o.interval, o.deadPings, ticksPerPing*time.Millisecond)
+	o, err := newOptions(opts)
+	if err == nil && o.cluster == 0 {
+		o.cluster, err = drawCluster()
 	}
 	l := o.listener
-	if l == nil {
-		var err error
-		if l, err = rpcnet.Listen(addr); err != nil {
-			return nil, fmt.Errorf("sysmonitor: %w", err)
-		}
+	if err == nil && l == nil {
+		l, err = rpcnet.Listen(addr)
 	}
-	if o.listener != nil || rpcnet.Network(addr) == "tcp" {
-		addr = l.Addr().String()
+	if err != nil {
+		if o.listener != nil {
+			o.listener.Close()
+		}
+		return nil, fmt.Errorf("start view service on %s: %w", addr, err)
+	}
+	if addr == "" || rpcnet.Network(addr) == "tcp" {
+		addr = l.Addr().String() // with the port, if the caller left that open
 	}
 	s := &MonitorServer{
-		opts:  o,
-		addr:  addr,
-		log:   o.logger.With("monitor", addr),
-		inbox: make(chan func(*loop), inboxSize),
-		gone:  make(chan struct{}),
+		opts: o, addr: addr, listener: newDrainer(l),
+		log:  o.logger.With("monitor", addr),
+		quit: make(chan struct{}),
 	}
-	s.ctx, s.halt = context.WithCancel(context.Background())
+	s.owner = newOwner(s)
 	s.rpc = rpcnet.NewServer(rpcnet.ServerConfig{
-		Service:  s.handler,
-		MaxConns: o.maxConns,
-		MaxFrame: 1 << 20, // nothing that is said here comes near
-		Logger:   s.log,
+		Service:     func(c *rpcnet.Conn) (string, any) { return "MonitorServer", &service{server: s, conn: c} },
+		MaxConns:    o.limits.Conns,
+		MaxInFlight: callsPerConn,
+		MaxFrame:    requestMax,
+		Logger:      s.log,
 	})
-	loop := &loop{
-		server: s,
-		core: view.New(view.Config{
-			Cluster:      drawCluster(o.cluster),
-			TicksPerPing: ticksPerPing,
-			DeadPings:    o.deadPings,
-			Observer:     s.observer(),
-		}),
-		pings: make(map[uint64]chan<- tandem.PingReply),
-		waits: make(map[*wait]struct{}),
-	}
-	s.tasks.Go(loop.run)
-	s.tasks.Go(func() {
-		if err := s.rpc.Serve(l); err != nil && !errors.Is(err, rpcnet.ErrClosed) {
-			s.log.Error("no longer accepting connections", "error", err)
+	s.serving.Go(func() {
+		if err := s.rpc.Serve(s.listener); err != nil && !s.listener.isDraining() {
+			s.log.Error("view service accepts no more connections", "err", err)
 		}
 	})
+	go s.owner.run()
 	return s, nil
 }
 
-// drawCluster draws a cluster id unless one is given.
-func drawCluster(given uint64) uint64 {
+// drawCluster draws a cluster id (rule V0).
+func drawCluster() (uint64, error) {
 	var b [8]byte
-	for given == 0 {
-		cryptorand.Read(b[:]) // never fails
-		given = binary.LittleEndian.Uint64(b[:])
-	}
-	return given
-}
-
-// observer logs the rules that fire, at the debug level, and is absent unless
-// somebody listens.
-func (s *MonitorServer) observer() func(tandem.Observation) {
-	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
-		return nil
-	}
-	return func(o tandem.Observation) {
-		s.log.Debug(o.Detail, "rule", o.Rule, "view", o.View)
+	for {
+		if _, err := crand.Read(b[:]); err != nil {
+			return 0, fmt.Errorf("draw a cluster id: %w", err)
+		}
+		if id := binary.BigEndian.Uint64(b[:]); id != 0 {
+			return id, nil
+		}
 	}
 }
 
-// Addr returns the address at which the view service answers.
+// Addr returns the address at which the service listens.
 func (s *MonitorServer) Addr() string { return s.addr }
 
-// Err returns the broken invariant that stopped this server, a
-// *tandem.InvariantError, or nil.
-func (s *MonitorServer) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failure
-}
+// Err returns why the service stopped of its own accord, nil if it did not: an
+// invariant broke, and the error is or wraps the *tandem.InvariantError.
+func (s *MonitorServer) Err() error { return s.owner.failure() }
 
-// Status returns what the view service knows, zero once it has stopped.
+// Status returns what the service knows. After it has stopped, it is what it
+// knew last, with Down set.
 func (s *MonitorServer) Status() Status {
-	answer := make(chan Status, 1)
-	if !s.post(func(l *loop) { answer <- l.core.Status() }) {
-		return Status{}
-	}
-	select {
-	case st := <-answer:
+	if st, err := s.owner.status(nil); err == nil {
 		return st
-	case <-s.ctx.Done():
-		return Status{}
 	}
+	<-s.owner.done
+	st := s.owner.last
+	st.Down, st.Why = true, ErrStopped.Error()
+	if err := s.Err(); err != nil {
+		st.Why += ": " + err.Error()
+	}
+	return st
 }
 
-// Kill is a crash: the listener and every connection are cut at once. When it
-// returns, no goroutine of the server is left. Any number of calls is fine.
+// Kill is a crash: listener and every connection are cut at once, and no
+// goroutine is left when it returns. Any number of calls is fine, also at the
+// same time as Shutdown and Close.
 func (s *MonitorServer) Kill() {
-	s.stopOnce.Do(func() {
-		s.halt()
-		s.rpc.Close()
-		s.tasks.Wait()
-		close(s.gone)
-	})
-	<-s.gone
+	s.halt()
+	<-s.owner.done // as it fails it may start something to wait for
+	s.rpc.Close()
+	s.serving.Wait()
 }
 
-// Shutdown stops the server in order: those that wait for news are answered
-// first. A view service has nothing to hand over; the servers go on in the view
-// they have. It ends early, and returns ctx.Err wrapped, when ctx ends; the
-// server has stopped in either case.
+// halt has the owner and every handler give up.
+func (s *MonitorServer) halt() { s.stop.Do(func() { close(s.quit) }) }
+
+// Shutdown is a departure: no new connection is accepted, every Get that waits
+// is answered with the present view, replies on their way are written, and then
+// the service stops as by Kill. If ctx ends before that, the rest is cut, and the
+// error wraps the context's.
 func (s *MonitorServer) Shutdown(ctx context.Context) error {
-	released := make(chan struct{})
-	if s.post(func(l *loop) { l.release(true); close(released) }) {
-		select {
-		case <-released:
-		case <-s.ctx.Done():
-		case <-ctx.Done():
-			s.Kill()
-			return fmt.Errorf("sysmonitor: shutting down %s: %w", s.addr, ctx.Err())
-		}
-	}
+	s.draining.Do(func() {
+		s.listener.beginDrain()
+		s.owner.answerWaiting()
+		s.listener.endReading()
+	})
+	err := s.listener.wait(ctx, s.quit)
 	s.Kill()
+	if err != nil {
+		return fmt.Errorf("shut down view service on %s: %w", s.addr, err)
+	}
 	return nil
 }
 
-// Close is Shutdown with a bound. Its error is always nil.
+// Close is Shutdown with a bound of a few seconds.
 func (s *MonitorServer) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	_ = s.Shutdown(ctx) // stopped in any case, and nothing is lost with it
-	return nil
+	return s.Shutdown(ctx)
 }
 
-func (s *MonitorServer) post(e func(*loop)) bool {
-	if s.ctx.Err() != nil {
-		return false
+// statusOf translates the core's status, which counts in ticks.
+func (s *MonitorServer) statusOf(st view.Status, waiting int) Status {
+	tick := s.opts.pingInterval / time.Duration(st.TicksPerPing)
+	out := Status{
+		Addr: s.addr, View: st.View, Active: st.Active, InSync: st.InSync,
+		Down: st.Down, LostMemory: st.LostMemory, Why: st.Why,
+		PingInterval: s.opts.pingInterval, DeadPings: s.opts.deadPings, Waiting: waiting,
 	}
-	select {
-	case s.inbox <- e:
-		return true
-	case <-s.ctx.Done():
-		return false
+	for _, k := range st.Servers {
+		out.Servers = append(out.Servers, ServerStatus{
+			Server: k.Server, Number: k.Number, Silent: time.Duration(k.Silent) * tick, Heard: k.Heard,
+			Suspected: k.Suspected, Leaving: k.Leaving, CoolDown: time.Duration(k.CoolDown) * tick, InSync: k.InSync,
+		})
 	}
-}
-
-// loop is what the goroutine that owns the core owns.
-type loop struct {
-	server  *MonitorServer
-	core    *view.Service
-	request uint64
-	pings   map[uint64]chan<- tandem.PingReply // by request
-	waits   map[*wait]struct{}
-	view    tandem.View
-	down    bool
-}
-
-// wait is a Get that waits for news.
-type wait struct {
-	args   tandem.ViewArgs
-	answer chan tandem.ViewReply // room for one
-}
-
-func (l *loop) run() {
-	s := l.server
-	defer func() {
-		if v := recover(); v != nil {
-			broken, ok := v.(*tandem.InvariantError)
-			if !ok {
-				panic(v) // a bug of another kind: the stack says more than we could
-			}
-			s.fail(broken)
-		}
-	}()
-	ticker := time.NewTicker(s.opts.interval / ticksPerPing)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-ticker.C:
-			l.core.Tick()
-			l.carryOut()
-			l.logDown()
-		case e := <-s.inbox:
-			e(l)
-			l.drain()
-			l.carryOut()
-		}
+	for _, c := range st.History {
+		out.History = append(out.History, Change(c))
 	}
-}
-
-// fail stops this server, and only it, because an invariant broke.
-func (s *MonitorServer) fail(broken *tandem.InvariantError) {
-	s.mu.Lock()
-	s.failure = broken
-	s.mu.Unlock()
-	s.log.Error("stopping: an invariant is broken", "invariant", broken.Invariant, "detail", broken.Detail)
-	go s.Kill() // it waits for this goroutine, so it needs one of its own
-}
-
-func (l *loop) drain() {
-	for range maxStep {
-		select {
-		case e := <-l.server.inbox:
-			e(l)
-		default:
-			return
-		}
-	}
-}
-
-// carryOut does what the core asks for. This server keeps nothing on disk, so a
-// record is durable at once, as far as it promises durability (rule V10).
-func (l *loop) carryOut() {
-	news := false
-	for {
-		e := l.core.Take()
-		for _, r := range e.Replies {
-			if answer, ok := l.pings[r.Request]; ok {
-				delete(l.pings, r.Request)
-				r.Ping.PingInterval = l.server.opts.interval
-				answer <- r.Ping
-			}
-		}
-		news = news || e.News
-		if e.Record == nil {
-			break
-		}
-		l.core.Durable(e.Record.Number)
-	}
-	if news {
-		l.release(false)
-	}
-	l.logView()
-}
-
-// release answers the Gets for which there is news, or all of them.
-func (l *loop) release(all bool) {
-	for w := range l.waits {
-		if reply, ready := l.core.Get(w.args); ready || all {
-			delete(l.waits, w)
-			w.answer <- reply
-		}
-	}
-}
-
-// logView says, once, that the view changed.
-func (l *loop) logView() {
-	if v, _ := l.core.View(); v != l.view {
-		l.view = v
-		reason := ""
-		for _, c := range l.core.Status().History {
-			if c.View == v {
-				reason = c.Reason
-				break
-			}
-		}
-		l.server.log.Info("view", "number", v.Viewnum, "primary", v.Primary, "backup", v.Backup, "reason", reason)
-	}
-}
-
-// logDown says, once each, that the group is down or up again.
-func (l *loop) logDown() {
-	if st := l.core.Status(); st.Down != l.down {
-		l.down = st.Down
-		if l.down {
-			l.server.log.Error("the group is down", "reason", st.Why)
-		} else {
-			l.server.log.Info("the group is up again")
-		}
-	}
+	return out
 }

@@ -103,8 +103,8 @@ func (d *detector) fresh(who tandem.Server, seq uint64, presentAlive bool) bool 
 			w.lives = w.lives[:livesMax]
 		}
 	}
-	if at != 0 {
-		w.cooling = 0 // the report was about another life
+	if at != 0 || !presentAlive {
+		w.cooling = 0 // V8: it has to ping all the time, and the life that was reported
 	}
 	if seq != 0 {
 		w.lives[0].seq = seq
@@ -122,9 +122,9 @@ func (d *detector) hear(s *State, args tandem.PingArgs) []Command {
 	if k == nil || k.presence != alive || k.number != args.Viewnum || k.leaving != args.Leaving {
 		due = append(due, Command{Kind: Heard, Server: who, Number: args.Viewnum, Leaving: args.Leaving})
 	}
-	// Whether the number acknowledges the view is asked of s again when the
-	// command is applied, after the Heard before it.
-	if who == s.view.PrimaryServer() && args.Viewnum == s.view.Viewnum && s.active < s.view.Viewnum {
+	// Whether this acknowledges the view is for s to say, once the Heard before
+	// it is applied.
+	if args.Viewnum == s.view.Viewnum && s.active < s.view.Viewnum {
 		due = append(due, Command{Kind: Acknowledged, Server: who, Number: args.Viewnum})
 	}
 	if args.Unreachable != 0 {
@@ -145,7 +145,6 @@ func (d *detector) tick(s *State) []Command {
 		}
 		w.silent = min(w.silent+1, d.forgetTicks())
 		if k.presence == suspected {
-			w.cooling = 0 // V8: it has to ping all the time
 			if w.forget--; w.forget <= 0 {
 				w.forget = 0
 				if !s.needed(k.Addr) {

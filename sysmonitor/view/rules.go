@@ -51,7 +51,7 @@ func (s *State) nextUnstored() (tandem.View, string, string) {
 		return stands()
 	}
 	for _, k := range s.servers {
-		if k.presence != alive || k.leaving || k.Server == p {
+		if k.presence != alive || k.leaving {
 			continue
 		}
 		if s.view.Viewnum == 0 {

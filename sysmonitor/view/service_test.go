@@ -148,6 +148,9 @@ func TestCommandsFromAnywhere(t *testing.T) {
 			require.NotContains(t, c.String(), "unknown")
 			o = s
 			s.apply(c)
+			if s.active != o.active { // V3
+				require.Equal(t, Command{Kind: Acknowledged, Server: o.view.PrimaryServer(), By: c.By, Number: o.view.Viewnum, Leaving: c.Leaving}, c)
+			}
 			s.decide()
 			require.LessOrEqual(t, o.view.Viewnum, s.view.Viewnum)
 			require.LessOrEqual(t, o.active, s.active)

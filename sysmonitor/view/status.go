@@ -58,7 +58,7 @@ func (s *Service) Status() Status {
 		TicksPerPing: s.cfg.TicksPerPing,
 		History:      append([]Change(nil), s.history...),
 	}
-	st.Down, st.Why = s.waitsFor()
+	st.Down, st.Why = s.Down()
 	for _, k := range s.state.servers {
 		ss := ServerStatus{
 			Server: k.Server, Number: k.number, Heard: k.presence != awaited,
@@ -68,7 +68,7 @@ func (s *Service) Status() Status {
 			ss.Silent = w.silent
 			ss.CoolDown = w.cooling
 		}
-		if k.cooling && ss.CoolDown == 0 {
+		if k.cooling && (ss.CoolDown == 0 || ss.Suspected) {
 			ss.CoolDown = s.detector.coolDownTicks()
 		}
 		st.Servers = append(st.Servers, ss)
@@ -76,8 +76,12 @@ func (s *Service) Status() Status {
 	return st
 }
 
-// waitsFor says whether the group is down, and what it waits for (rule V9).
-func (s *Service) waitsFor() (down bool, why string) {
+// LostMemory reports whether the service announces nothing (rule V0).
+func (s *Service) LostMemory() bool { return s.lost != "" }
+
+// Down reports whether the group cannot serve (rule V9, or V0), and says in a
+// sentence what it waits for, empty if for nothing.
+func (s *Service) Down() (down bool, why string) {
 	st := &s.state
 	p := st.view.PrimaryServer()
 	switch {

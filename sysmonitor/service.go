@@ -1,0 +1,116 @@
+package sysmonitor
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/rpcnet"
+)
+
+// service is what net/rpc serves under the name MonitorServer, one for each
+// connection. net/rpc calls its methods concurrently.
+type service struct {
+	server *MonitorServer
+	conn   *rpcnet.Conn
+
+	mu      sync.Mutex
+	pinging Server // the server that pings over this connection
+	pings   int    // how many of its pings came, up to what makes the connection a persistent one
+}
+
+// persistentAfter is the number of pings that show that a server keeps its
+// connection: one that dials for each call sends one.
+const persistentAfter = 2
+
+// Ping is the RPC MonitorServer.Ping.
+func (v *service) Ping(args *tandem.PingArgs, reply *tandem.PingReply) error {
+	v.watch(args)
+	call := &pingCall{args: *args, reply: make(chan tandem.PingReply, 1)}
+	if !v.server.owner.post(event{ping: call}, v.conn.Done()) {
+		return ErrStopped
+	}
+	select {
+	case *reply = <-call.reply:
+		return nil
+	case <-v.server.quit:
+		return ErrStopped
+	}
+}
+
+// Get is the RPC MonitorServer.Get. With a Wait it answers when there is a view
+// above the caller's, when the time (or the server's bound) is up, or when the
+// caller has gone.
+func (v *service) Get(args *tandem.ViewArgs, reply *tandem.ViewReply) error {
+	call := &getCall{args: *args, reply: make(chan tandem.ViewReply, 1)}
+	owner := v.server.owner
+	if !owner.post(event{get: call}, v.conn.Done()) {
+		return ErrStopped
+	}
+	var up <-chan time.Time
+	if args.Wait > 0 {
+		timer := time.NewTimer(min(args.Wait, v.server.opts.limits.Wait))
+		defer timer.Stop()
+		up = timer.C
+	}
+	gone := v.conn.Done()
+	for {
+		select {
+		case *reply = <-call.reply:
+			return nil
+		case <-up:
+			up = nil
+		case <-gone:
+			gone = nil // the reply reaches nobody, but frees the call's place
+		case <-v.server.quit:
+			return ErrStopped
+		}
+		if !owner.post(event{giveUp: call}, nil) {
+			return ErrStopped
+		}
+	}
+}
+
+// Status is the RPC MonitorServer.Status.
+func (v *service) Status(args *StatusArgs, reply *Status) error {
+	if args.Group != v.server.opts.group {
+		return tandem.ErrWrongCluster
+	}
+	st, err := v.server.owner.status(v.conn.Done())
+	*reply = st
+	return err
+}
+
+// watch makes the end of this connection a hint (rule V7) once it has shown to
+// be a server's own and persistent: the server counts its pings, and several of
+// one incarnation came.
+func (v *service) watch(args *tandem.PingArgs) {
+	if !v.server.opts.hints || !v.count(args) {
+		return
+	}
+	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
+	// A handler is running, so Kill has not come to wait for these yet.
+	v.server.serving.Go(func() {
+		<-v.conn.Done()
+		v.server.owner.post(event{gone: who}, nil)
+	})
+}
+
+// count counts a ping, and reports whether it has just shown the connection to
+// be a persistent one.
+func (v *service) count(args *tandem.PingArgs) bool {
+	if args.Seq == 0 || args.Incarnation == 0 {
+		return false
+	}
+	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.pings == persistentAfter {
+		return false
+	}
+	if who != v.pinging {
+		v.pinging, v.pings = who, 0
+	}
+	v.pings++
+	return v.pings == persistentAfter
+}
