@@ -13,7 +13,6 @@ type monitor struct {
 	active uint
 	inSync []tandem.Server // the members of the last active view
 	known  []*pinger       // in the order of their first pings
-	past   map[tandem.Server]bool
 }
 
 // pinger is what is known of an address: its last life.
@@ -23,8 +22,6 @@ type pinger struct {
 	suspected bool
 	leaving   bool
 }
-
-func newMonitor() *monitor { return &monitor{past: map[tandem.Server]bool{}} }
 
 func (m *monitor) find(addr string) *pinger {
 	for _, p := range m.known {
@@ -43,11 +40,10 @@ func (m *monitor) ping(args tandem.PingArgs) (tandem.PingReply, bool) {
 		p = &pinger{Server: who}
 		m.known = append(m.known, p)
 	}
+	if who.Incarnation < p.Incarnation {
+		return tandem.PingReply{}, false // late: lives are numbered here
+	}
 	if p.Server != who { // another life (rule V6)
-		if m.past[who] {
-			return tandem.PingReply{}, false
-		}
-		m.past[p.Server] = true
 		*p = pinger{Server: who}
 	}
 	if args.Seq <= p.seq {

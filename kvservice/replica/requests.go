@@ -138,7 +138,8 @@ func (r *Replica) Submit(req Request) {
 }
 
 // Forget tells that nobody waits for the reply to this request any more. What
-// was ordered runs all the same.
+// was ordered runs all the same, and a Reply that is among the effects already
+// stays there.
 func (r *Replica) Forget(id uint64) {
 	q := &r.requests
 	if i := slices.IndexFunc(q.parked, func(p parked) bool { return p.ID == id }); i >= 0 {

@@ -31,7 +31,7 @@ import (
 //	                                  or just these, even if dropped or delivered before
 //	drop [mN ...]                     all that are on their way, or these
 //	forge mN FIELD=VALUE ...          delivers an altered copy
-//	durable NAME [N]                  all that is kept, or up to index N
+//	durable NAME [N] [records=N]      all that is kept, or up to index N, or the first records
 //	tick NAME [N]     clock NAME MS   ping|lost|resend|report|leave|stay NAME
 //	hold NAME         take NAME       hold: effects stay in the outbox until taken
 //	status NAME       log NAME        crash NAME
@@ -516,6 +516,9 @@ func (s *scribe) forge(pos string, m *replica.Message, l line) {
 func (s *scribe) durable(p *player, l line) {
 	kept := p.kept
 	p.kept = nil
+	if n := int(l.number("records")); n != 0 {
+		kept, p.kept = kept[:n], kept[n:]
+	}
 	for _, k := range kept {
 		last := k.Last
 		if limit := number(l.word(1)); limit != 0 && last > limit {

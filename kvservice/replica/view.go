@@ -36,7 +36,7 @@ func (r *Replica) ViewHeard(v tandem.View, active uint) {
 	r.adopt(v)
 	// The very number, for a view activated later says nothing of this one.
 	// Another cluster's number says nothing at all (rule V0).
-	if active == r.view.Viewnum && active != 0 && !r.activated && v.Cluster == r.view.Cluster && r.acknowledged == active {
+	if active == r.view.Viewnum && active != 0 && !r.activated && v.Cluster == r.view.Cluster {
 		r.activated = true
 		if r.isPrimary() && r.authority == None && r.view.Backup == "" {
 			r.becomeSolo("A2")

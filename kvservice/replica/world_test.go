@@ -116,7 +116,7 @@ func (w *world) fail(format string, args ...any) {
 func newWorld(cfg replica.Config, servers int) *world {
 	w := &world{
 		cfg:     cfg,
-		monitor: newMonitor(),
+		monitor: &monitor{},
 		places:  map[string][]uint64{},
 		waiting: map[uint64]*operation{},
 		answers: map[string]string{},
