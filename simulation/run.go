@@ -83,8 +83,8 @@ func (w *World) Progress() {
 	if len(w.servers) > 1 && !w.RunUntil(w.settled, progressMillis) {
 		w.fail("P1", "no view with a backup became active within %d ms; the view service says %q", progressMillis, w.why())
 	}
-	if why := w.why(); why != "" {
-		w.fail("P1", "all is well, and the view service says %q", why)
+	if !w.RunUntil(func() bool { return w.why() == "" }, progressMillis) {
+		w.fail("P1", "all is well, and the view service says %q", w.why())
 	}
 }
 
