@@ -33,6 +33,9 @@ type KVClient struct {
 const (
 	clientTick            = 10 * time.Millisecond
 	defaultAttemptTimeout = 30 * time.Second
+	// doubtAfter is how long a client takes silence for work; then it asks
+	// whether its primary is still the primary.
+	doubtAfter = time.Second
 )
 
 // MakeKVClient returns a client that finds its servers through the view service
@@ -57,6 +60,7 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 		clerk: clerk.New(clerk.Config{
 			MaxSessions:  o.limits.MaxSessions,
 			AttemptTicks: int(o.attemptTimeout / clientTick),
+			DoubtTicks:   int(doubtAfter / clientTick),
 			Seed:         drawIncarnation(),
 		}),
 		waiting: make(map[clerk.RequestID]chan<- clerk.Done),
@@ -222,6 +226,9 @@ func (l *clientLoop) ask(ask clerk.AskView) {
 }
 
 func (c *KVClient) post(e func(*clientLoop)) bool {
+	if c.ctx.Err() != nil {
+		return false // select would take either, and nobody reads the inbox any more
+	}
 	select {
 	case c.inbox <- e:
 		return true
