@@ -79,7 +79,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 	} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t, config{})
+			c := newCluster(t, steady())
 			servers := make(map[string]*kvservice.KVServer)
 			for _, name := range []string{"a", "b", "c"} {
 				servers[name] = startLabelled(c, name)
@@ -125,7 +125,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 // time is up, and goes on serving. With a backup it can go.
 func TestShutdownOfALonePrimary(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, steady())
 	a := startLabelled(c, "a")
 	c.waitRoles("a", "")
 	w := new(witness)
@@ -161,7 +161,7 @@ func TestShutdownOfALonePrimary(t *testing.T) {
 // TestClose is a Shutdown that ends in any case.
 func TestClose(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, steady())
 	a := startLabelled(c, "a")
 	c.waitRoles("a", "")
 	b := startLabelled(c, "b", kvservice.WithCloseTimeout(50*time.Millisecond))
@@ -193,7 +193,7 @@ func TestKillInTheMiddle(t *testing.T) {
 	})
 	t.Run("of a batch", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{})
+		c := newCluster(t, steady())
 		a := startLabelled(c, "a")
 		c.waitRoles("a", "")
 		b := startLabelled(c, "b")
@@ -229,7 +229,7 @@ func TestKillInTheMiddle(t *testing.T) {
 	})
 	t.Run("twice, of Shutdown and of Close", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{})
+		c := newCluster(t, steady())
 		c.start("a")
 		c.waitRoles("a", "")
 		w := new(witness)
@@ -269,7 +269,7 @@ func TestKillInTheMiddle(t *testing.T) {
 	})
 	t.Run("of a primary's Shutdown", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{})
+		c := newCluster(t, steady())
 		w := new(witness)
 		c.start("a")
 		c.waitRoles("a", "")
@@ -301,7 +301,7 @@ func TestKillInTheMiddle(t *testing.T) {
 	})
 	t.Run("of the view service, twice", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{})
+		c := newCluster(t, steady())
 		var m *sysmonitor.MonitorServer
 		addr := c.dir + "/second"
 		name := c.dir + "second"
@@ -325,7 +325,7 @@ func TestKillInTheMiddle(t *testing.T) {
 }
 
 func killDuringTransfer(t *testing.T, victim string) {
-	c := newCluster(t, config{})
+	c := newCluster(t, steady())
 	servers := map[string]*kvservice.KVServer{"a": startLabelled(c, "a")}
 	c.waitRoles("a", "")
 	k := c.client("client")
@@ -372,7 +372,7 @@ func killDuringTransfer(t *testing.T, victim string) {
 // session, perhaps a request) does not matter.
 func TestClientProcessThatDies(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, steady())
 	c.pair()
 	k := c.client("observer")
 	next := 0
@@ -433,7 +433,7 @@ func holdNth(n, last int64, match func(from, to, method string) bool) func(from,
 // otherwise it runs the request under a new name.
 func TestRetryAfterTheSessionExpired(t *testing.T) {
 	t.Parallel()
-	limits := kvservice.WithLimits(kvservice.Limits{SessionTTL: 300 * time.Millisecond})
+	limits := kvservice.WithLimits(kvservice.Limits{SessionTTL: 3 * time.Second})
 	isPut := func(method string) bool { return method == "KVServer.Put" }
 	expired := func(c *cluster) {
 		t.Helper()
@@ -441,7 +441,7 @@ func TestRetryAfterTheSessionExpired(t *testing.T) {
 	}
 	t.Run("the first attempt ran", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{server: []kvservice.Option{limits}})
+		c := newCluster(t, steady(limits))
 		c.pair()
 		k := c.client("client", kvservice.WithAttemptTimeout(150*time.Millisecond))
 		addrA := c.addr("a")
@@ -471,7 +471,7 @@ func TestRetryAfterTheSessionExpired(t *testing.T) {
 	})
 	t.Run("the first attempt is late", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{server: []kvservice.Option{limits}})
+		c := newCluster(t, steady(limits))
 		c.pair()
 		k := c.client("client")
 		addrA := c.addr("a")
@@ -493,7 +493,7 @@ func TestRetryAfterTheSessionExpired(t *testing.T) {
 	})
 	t.Run("between requests", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{server: []kvservice.Option{limits}})
+		c := newCluster(t, steady(limits))
 		c.pair()
 		k := c.client("client")
 		c.append(k, "key", "one ")
@@ -503,7 +503,7 @@ func TestRetryAfterTheSessionExpired(t *testing.T) {
 	})
 	t.Run("as a plain client sees it", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{server: []kvservice.Option{limits}})
+		c := newCluster(t, steady(limits))
 		c.pair()
 		plain := dialPlain(t, c.addr("a"))
 		put := func(args tandem.PutArgs) (reply tandem.PutReply) {
@@ -542,7 +542,7 @@ func TestRequestAfterACancelledOne(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t, config{})
+			c := newCluster(t, steady())
 			c.pair()
 			k := c.client("client", one)
 			c.append(k, "key", "zero ")
@@ -577,7 +577,7 @@ func TestRequestAfterACancelledOne(t *testing.T) {
 // TestClosedClientsLeaveNothing closes a client in the middle of its work.
 func TestClosedClientsLeaveNothing(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, steady())
 	c.pair()
 	name := c.dir + "client"
 	var k *kvservice.KVClient
