@@ -15,10 +15,11 @@
 //
 // The network is a multiset of messages from which delivery does not consume:
 // whatever was sent may come once, twice, never, late, or as a ghost when its
-// view is long gone. (That holds for calls, too, but only the copy of a call that
+// view is long gone. That holds for calls, too, but only the copy of a call that
 // arrives first is answered: a connection brings a call at most once, and clerk
-// relies on it when a session has expired.) On some seeds messages are encoded and decoded on the way,
-// on others it is checked that nobody changed them, so that aliasing shows.
+// relies on it when a session has expired. On some seeds messages are encoded and
+// decoded on the way, on others it is checked that nobody changed them, so that
+// aliasing shows.
 //
 // # What is checked
 //

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"fmt"
-	"runtime/debug"
 	"strings"
 
 	"github.com/tandemkv/tandem"
@@ -130,7 +129,8 @@ func (w *World) Try(do func()) (failure *Failure) {
 		case *tandem.InvariantError:
 			failure = w.failure(broken.Invariant, "found by a core: "+broken.Detail)
 		default:
-			failure = w.failure("Panic", fmt.Sprintf("%v\n%s", broken, debug.Stack()))
+			// The stack that is printed is the one of the first panic, too.
+			panic(fmt.Sprintf("seed %d, event %d: %v", w.opt.Seed, w.events, broken))
 		}
 	}()
 	do()
