@@ -171,15 +171,29 @@ func (c *Clerk) Tick() {
 		r := c.requests[place]
 		switch {
 		case r == nil:
-		case r.call != 0 && r.left > 0:
-			if r.left--; r.left == 0 {
-				c.observe("C2", "call %d to %s abandoned after %d ticks", r.call, r.server.Addr, c.config.AttemptTicks)
-				c.abandon(r)
-				c.failed(r)
-			}
+		case r.call != 0:
+			c.tickCall(r)
 		case r.wait > 0:
 			r.wait--
 			c.dispatch(r)
+		}
+	}
+}
+
+// tickCall counts time for a request whose call is under way.
+func (c *Clerk) tickCall(r *request) {
+	if r.left > 0 {
+		if r.left--; r.left == 0 {
+			c.observe("C2", "call %d to %s abandoned after %d ticks", r.call, r.server.Addr, c.config.AttemptTicks)
+			c.abandon(r)
+			c.failed(r)
+			return
+		}
+	}
+	if r.doubt > 0 {
+		if r.doubt--; r.doubt == 0 {
+			r.doubt = c.config.DoubtTicks // the answer to this question may come before there is news
+			c.want("an attempt takes long")
 		}
 	}
 }

@@ -17,6 +17,12 @@ type Config struct {
 	// made again, in ticks. Zero is for ever, for transports on which a call
 	// may be slow without being lost.
 	AttemptTicks int
+	// DoubtTicks is how long an attempt may take, in ticks, before the view
+	// service is asked whether there is a newer view (rule C1: silence for so
+	// long counts as an error). The attempt goes on meanwhile: a large value on
+	// a slow link is no reason to send it twice, and a primary that has been
+	// superseded without knowing it would never answer. Zero is never.
+	DoubtTicks int
 	// A retry waits for BackoffTicksMin after the first failure, then twice as
 	// long each time, up to BackoffTicksMax (rule C2). Zero is 1 and 64.
 	BackoffTicksMin, BackoffTicksMax int
@@ -29,9 +35,9 @@ type Config struct {
 }
 
 // DefaultConfig returns the configuration for ticks of about 10 ms: an attempt
-// is given half a minute.
+// is given half a minute, and doubted after a second.
 func DefaultConfig() Config {
-	return Config{AttemptTicks: 3000}.withDefaults()
+	return Config{AttemptTicks: 3000, DoubtTicks: 100}.withDefaults()
 }
 
 func (c Config) withDefaults() Config {

@@ -59,6 +59,7 @@ type request struct {
 	server  tandem.Server // whom the last attempt was for
 	viewnum uint          // and in which view
 	left    int           // ticks until the attempt is given up; zero: never
+	doubt   int           // ticks until news is wanted because of it; zero: never
 
 	wait     int // ticks until the next attempt
 	failures int // in a row, for the backoff
@@ -122,7 +123,7 @@ func (c *Clerk) send(r *request) {
 	c.lastCall++
 	r.call = c.lastCall
 	r.server, r.viewnum = c.view.PrimaryServer(), c.view.Viewnum
-	r.left = c.config.AttemptTicks
+	r.left, r.doubt = c.config.AttemptTicks, c.config.DoubtTicks
 	r.sent++
 	c.calls[r.call] = r.place
 
@@ -174,7 +175,7 @@ func (c *Clerk) abandon(r *request) {
 // ended notes that a request's call is over.
 func (c *Clerk) ended(r *request) {
 	delete(c.calls, r.call)
-	r.call, r.left = 0, 0
+	r.call, r.left, r.doubt = 0, 0, 0
 }
 
 // backOff holds a request up (rule C2): never for less than a tick, so that

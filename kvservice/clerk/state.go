@@ -100,7 +100,7 @@ func (c *Clerk) appendRequest(b []byte, r *request) []byte {
 	}
 	b = binary.AppendUvarint(b, r.session)
 	b = binary.AppendUvarint(b, r.number)
-	b = appendInt(b, r.sent, r.left, r.wait, r.failures, r.expired)
+	b = appendInt(b, r.sent, r.left, r.doubt, r.wait, r.failures, r.expired)
 	b = appendBool(b, r.call != 0)
 	if r.call != 0 {
 		b = appendString(b, r.server.Addr)

@@ -16,7 +16,7 @@ import (
 // TestTranscripts runs exchanges of one clerk with servers and a view service
 // that are played by hand. Each command prints the effects it had.
 //
-//	clerk [attempt=TICKS] [sessions=N] [seed=N]   a new clerk
+//	clerk [attempt=TICKS] [doubt=TICKS] [sessions=N] [seed=N]   a new clerk
 //	start ID put|puthash|append|delete KEY VALUE
 //	start ID get KEY
 //	start ID scan PREFIX [of=SCAN after=KEY from=ADDR cluster=N]
@@ -94,7 +94,7 @@ func (s *stage) act(t *testing.T, d *datadriven.TestData) {
 	switch d.Cmd {
 	case "clerk":
 		s.reset(Config{
-			AttemptTicks: int(number("attempt")), MaxSessions: int(number("sessions")),
+			AttemptTicks: int(number("attempt")), DoubtTicks: int(number("doubt")), MaxSessions: int(number("sessions")),
 			Seed: number("seed"), Group: uint32(number("group")),
 		})
 	case "start":
