@@ -92,9 +92,12 @@ func (o *oracle) compare(s *server, index uint64) {
 	}
 }
 
-// pinged is told what a server tells the view service (I8).
+// pinged is told what a server tells the view service (I8, V11).
 func (o *oracle) pinged(s *server, p *tandem.PingArgs) {
 	v := s.core.View()
+	if p.Leaving && v.PrimaryServer() == s.self && (s.status.Authority != replica.Joint || s.status.Applied != s.status.Last) {
+		o.w.fail("V11", "primary %s says that it leaves, with authority %s, and %d of %d entries applied", serverText(s.self), s.status.Authority, s.status.Applied, s.status.Last)
+	}
 	if p.Viewnum == 0 || v.PrimaryServer() != s.self || p.Viewnum != v.Viewnum {
 		return
 	}
@@ -108,6 +111,16 @@ func (o *oracle) pinged(s *server, p *tandem.PingArgs) {
 	}
 	if b.has() < s.status.Commit {
 		o.w.fail("I8", "%s acknowledges view %d, whose backup has %d of %d committed", serverText(s.self), v.Viewnum, b.has(), s.status.Commit)
+	}
+}
+
+// departed is told of a server that has left (V11): the view by which it did
+// so does not name it. (A later one may: if the heir is suspected before it has
+// acknowledged its view, V5 goes back to who has just left, in vain.)
+func (o *oracle) departed(s *server) {
+	v, _ := o.w.monitor.core.View()
+	if v.Viewnum == s.status.View.Viewnum && (v.PrimaryServer() == s.self || v.BackupServer() == s.self) {
+		o.w.fail("V11", "%s has left, and view %s names it", serverText(s.self), viewText(v))
 	}
 }
 

@@ -121,6 +121,7 @@ func (s *server) drain() {
 		s.carryOut(&e)
 		if e.Departed {
 			w.cover.count(Left)
+			w.oracle.departed(s)
 			w.stop(s.node, w.upTo(w.opt.Faults.LastMillis))
 			return
 		}
