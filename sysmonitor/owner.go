@@ -28,8 +28,7 @@ type event struct {
 	giveUp *getCall // answer it now, if it still waits
 	gone   Server   // a connection of that server's closed
 	status chan Status
-	drain  chan struct{} // answer everything that waits; closed when done
-	broken error         // for tests: break like an invariant
+	broken error // for tests: break like an invariant
 }
 
 // pingCall is a ping that waits for its reply.
@@ -52,13 +51,12 @@ type owner struct {
 	done   chan struct{} // closed when run has returned
 
 	// What follows belongs to run.
-	core     *view.Service
-	pings    map[uint64]*pingCall // by request number
-	request  uint64
-	waiting  map[*getCall]bool
-	draining bool
-	warned   map[string]time.Time
-	down     bool // as last logged
+	core    *view.Service
+	pings   map[uint64]*pingCall // by request number
+	request uint64
+	waiting map[*getCall]bool
+	warned  map[string]time.Time
+	down    bool // as last logged
 
 	last Status // what was known when run returned; read after done only
 
@@ -136,12 +134,6 @@ func (o *owner) step(e event) {
 		}
 	case e.status != nil:
 		e.status <- o.server.statusOf(o.core.Status(), len(o.waiting))
-	case e.drain != nil:
-		o.draining = true
-		for g := range o.waiting {
-			o.answer(g)
-		}
-		close(e.drain)
 	case e.broken != nil:
 		panic(e.broken)
 	default:
@@ -154,7 +146,7 @@ func (o *owner) step(e event) {
 func (o *owner) get(g *getCall) {
 	reply, ready := o.core.Get(g.args)
 	switch {
-	case ready || o.draining:
+	case ready:
 		g.reply <- reply
 	case len(o.waiting) >= o.server.opts.limits.Waiters:
 		g.reply <- tandem.ViewReply{Err: tandem.ErrBusy}
@@ -287,16 +279,5 @@ func (o *owner) status(cancel <-chan struct{}) (Status, error) {
 		return Status{}, ErrStopped
 	case <-o.server.quit:
 		return Status{}, ErrStopped
-	}
-}
-
-// answerWaiting has every Get that waits, or will wait, answered at once.
-func (o *owner) answerWaiting() {
-	done := make(chan struct{})
-	if o.post(event{drain: done}, nil) {
-		select {
-		case <-done:
-		case <-o.server.quit:
-		}
 	}
 }

@@ -150,8 +150,8 @@ func (s *MonitorServer) halt() { s.stop.Do(func() { close(s.quit) }) }
 // error wraps the context's.
 func (s *MonitorServer) Shutdown(ctx context.Context) error {
 	s.draining.Do(func() {
+		// A Get whose connection is read no more is answered with what there is.
 		s.listener.beginDrain()
-		s.owner.answerWaiting()
 		s.listener.endReading()
 	})
 	err := s.listener.wait(ctx, s.quit)

@@ -61,7 +61,9 @@ func (v *service) Get(args *tandem.ViewArgs, reply *tandem.ViewReply) error {
 		case <-up:
 			up = nil
 		case <-gone:
-			gone = nil // the reply reaches nobody, but frees the call's place
+			// Nobody is there for the reply, but the call's place gets free; or this
+			// end is shutting down, and the reply is still written.
+			gone = nil
 		case <-v.server.quit:
 			return ErrStopped
 		}

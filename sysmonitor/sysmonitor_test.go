@@ -48,7 +48,8 @@ func socketDir(t *testing.T) string {
 // startTest starts a view service that is quick to suspect and says nothing.
 func startTest(t *testing.T, opts ...Option) *MonitorServer {
 	t.Helper()
-	opts = append([]Option{WithPingInterval(20 * time.Millisecond), WithLogger(slog.New(slog.DiscardHandler))}, opts...)
+	// A wait that ends by the limit would look like one that ends for a reason.
+	opts = append([]Option{WithLimits(Limits{Wait: time.Hour}), WithPingInterval(20 * time.Millisecond), WithLogger(slog.New(slog.DiscardHandler))}, opts...)
 	m, err := Start(filepath.Join(socketDir(t), "m"), opts...)
 	require.NoError(t, err)
 	t.Cleanup(m.Kill)
@@ -86,7 +87,7 @@ func TestGetWaits(t *testing.T) {
 	answers := make(chan *GetReply, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		r, err := c.Wait(t.Context(), GetArgs{Wait: time.Minute, Viewnum: 1})
+		r, err := c.Wait(t.Context(), GetArgs{Wait: time.Hour, Viewnum: 1})
 		if err == nil {
 			answers <- r
 		}
@@ -101,7 +102,7 @@ func TestGetWaits(t *testing.T) {
 	require.Zero(t, m.Status().Waiting)
 
 	// One that holds an older number is answered at once.
-	r, err := c.Wait(t.Context(), GetArgs{Wait: time.Minute, Viewnum: 1})
+	r, err := c.Wait(t.Context(), GetArgs{Wait: time.Hour, Viewnum: 1})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, r.View.Viewnum)
 }
@@ -122,15 +123,15 @@ func TestGetWaitIsBounded(t *testing.T) {
 
 // TestWaitersAreBounded: more than the limit are told so.
 func TestWaitersAreBounded(t *testing.T) {
-	m := startTest(t, WithLimits(Limits{Waiters: 3}))
+	m := startTest(t, WithLimits(Limits{Waiters: 3, Wait: time.Hour}))
 	c := clientOf(t, m, "a")
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range 3 {
-		wg.Go(func() { c.Wait(ctx, GetArgs{Wait: time.Minute}) })
+		wg.Go(func() { c.Wait(ctx, GetArgs{Wait: time.Hour}) })
 	}
 	poll(t, func() bool { return m.Status().Waiting == 3 }, "three Gets to wait")
-	r, err := c.Wait(ctx, GetArgs{Wait: time.Minute})
+	r, err := c.Wait(ctx, GetArgs{Wait: time.Hour})
 	require.NoError(t, err)
 	require.Equal(t, tandem.ErrBusy, r.Err)
 	// Who asks without waiting is served.
@@ -146,7 +147,7 @@ func TestGetIsReleasedWhenTheCallerGoes(t *testing.T) {
 	c := MakeClient("a", m.Addr())
 	var wg sync.WaitGroup
 	for range 10 {
-		wg.Go(func() { c.Wait(t.Context(), GetArgs{Wait: time.Minute}) })
+		wg.Go(func() { c.Wait(t.Context(), GetArgs{Wait: time.Hour}) })
 	}
 	poll(t, func() bool { return m.Status().Waiting == 10 }, "the Gets to wait")
 	c.Close()
@@ -163,7 +164,7 @@ func TestShutdownAnswersWhatWaits(t *testing.T) {
 	errs := make(chan error, n)
 	for range n {
 		go func() {
-			r, err := c.Wait(context.Background(), GetArgs{Wait: time.Minute, Viewnum: 1})
+			r, err := c.Wait(context.Background(), GetArgs{Wait: time.Hour, Viewnum: 1})
 			if err == nil && r.View.Viewnum != 1 {
 				err = fmt.Errorf("view %d", r.View.Viewnum)
 			}
@@ -208,7 +209,7 @@ func TestStopInEveryWay(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var load, stop sync.WaitGroup
 		for range 4 {
-			load.Go(func() { c.Wait(ctx, GetArgs{Wait: time.Minute, Viewnum: 1}) })
+			load.Go(func() { c.Wait(ctx, GetArgs{Wait: time.Hour, Viewnum: 1}) })
 			load.Go(func() {
 				for seq := uint64(1); ctx.Err() == nil; seq++ {
 					if _, err := c.PingServer(ctx, PingArgs{Me: "a", Incarnation: 1, Seq: seq}); err != nil {
@@ -341,7 +342,7 @@ func TestMonitorRestartedWithoutMemory(t *testing.T) {
 		require.ErrorIs(t, err, tandem.ErrLostMemory)
 		_, err = c.PingServer(t.Context(), PingArgs{Me: "fresh", Incarnation: 9, Seq: 1})
 		require.ErrorIs(t, err, tandem.ErrLostMemory, "it stays silent, for fresh servers too")
-		g, err := c.Wait(t.Context(), GetArgs{Wait: time.Minute})
+		g, err := c.Wait(t.Context(), GetArgs{Wait: time.Hour})
 		require.NoError(t, err)
 		require.Equal(t, tandem.ErrLostMemory, g.Err)
 		require.Zero(t, g.View)
@@ -371,7 +372,7 @@ func TestMonitorRestartedWithoutMemory(t *testing.T) {
 		answers := make(chan *GetReply, 1)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if g, err := c.Wait(t.Context(), GetArgs{Wait: time.Minute}); err == nil {
+			if g, err := c.Wait(t.Context(), GetArgs{Wait: time.Hour}); err == nil {
 				answers <- g
 			}
 		})
@@ -475,7 +476,7 @@ func TestInvariantStopsThisServerOnly(t *testing.T) {
 	ping(t, c, PingArgs{Me: "a"})
 	waiting := make(chan error, 1)
 	go func() {
-		_, err := c.Wait(context.Background(), GetArgs{Wait: time.Minute, Viewnum: 1})
+		_, err := c.Wait(context.Background(), GetArgs{Wait: time.Hour, Viewnum: 1})
 		waiting <- err
 	}()
 	poll(t, func() bool { return m.Status().Waiting == 1 }, "the Get to wait")

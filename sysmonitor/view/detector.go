@@ -172,9 +172,9 @@ func (d *detector) tick(s *State) []Command {
 	return due
 }
 
-// hint shortens the time that the server has for its next ping (rule V7).
+// hint shortens the time that a known server has for its next ping (rule V7).
 func (d *detector) hint(who tandem.Server) {
-	if w := d.find(who.Addr); w != nil && w.lives[0].incarnation == who.Incarnation {
+	if w := d.find(who.Addr); w != nil {
 		w.left = min(w.left, d.hintTicks())
 	}
 }
