@@ -20,7 +20,7 @@ func Call[R any](ctx context.Context, t *Transport, addr, method string, args an
 	reply := new(R)
 	settled := make(chan error, 1)
 	c := t.newCall(addr, method, args, reply, func(err error) { settled <- err })
-	err := c.submit(ctx)
+	err := c.submit(ctx, true)
 	if err == nil {
 		select {
 		case err = <-settled:
@@ -56,7 +56,7 @@ func Start[R any](t *Transport, addr, method string, args any, done func(*R, err
 		}
 		done(reply, nil)
 	})
-	if err := c.submit(nil); err != nil {
+	if err := c.submit(context.Background(), false); err != nil {
 		return nil, &CallError{addr, method, err}
 	}
 	return &Pending{c}, nil
@@ -106,14 +106,14 @@ func (t *Transport) newCall(addr, method string, args, reply any, finish func(er
 
 var errNilArgs = errors.New("arguments are nil")
 
-// submit sends the call on its way. With a context it waits for room in the
-// queue; without, a full queue is an error. After an error the call is over, and
+// submit sends the call on its way. If it may wait it waits for room in the queue,
+// until ctx ends; else a full queue is an error. After an error the call is over, and
 // finish is not called.
-func (c *call) submit(ctx context.Context) error {
+func (c *call) submit(ctx context.Context, wait bool) error {
 	if v := reflect.ValueOf(c.args); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return notSent(errNilArgs)
 	}
-	if ctx != nil && ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return notSent(ctx.Err())
 	}
 	if c.hub.cfg.Faults != nil {
@@ -124,7 +124,7 @@ func (c *call) submit(ctx context.Context) error {
 		if room == nil {
 			return err
 		}
-		if ctx == nil {
+		if !wait {
 			return notSent(ErrQueueFull)
 		}
 		select {
