@@ -40,7 +40,6 @@ type story struct {
 	monitor *sysmonitor.MonitorServer
 	servers map[string]*kvservice.KVServer
 	client  *kvservice.KVClient
-	seen    uint // the last view told
 }
 
 func run() (err error) {
