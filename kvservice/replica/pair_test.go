@@ -116,6 +116,25 @@ type hidden struct {
 func (h hidden) Snapshot() replica.Snapshot             { return h }
 func (h hidden) Chunk([]byte, int) (chunk, next []byte) { return []byte(h.state), nil }
 
+// TestCloneInMidTransfer: what original and clone load of a transfer is their own.
+func TestCloneInMidTransfer(t *testing.T) {
+	p := newPair(replica.Config{ChunkBytes: 1, ChunkWindow: 10})
+	for range 3 {
+		p.put("0/0 put k v")
+	}
+	p.primary.ViewHeard(pairView, 0)
+	p.take(p.primary)
+	chunks := p.messages
+	require.Len(t, chunks, 3)
+	p.backup.Deliver(chunks[0])
+	clone := p.backup.Clone()
+	for _, r := range []*replica.Replica{p.backup, clone} {
+		r.Deliver(chunks[1])
+		r.Deliver(chunks[2])
+		require.True(t, r.Status().Installed)
+	}
+}
+
 // TestConfiguredMachineIsLetGo: a transfer replaces the machine, which may be large.
 func TestConfiguredMachineIsLetGo(t *testing.T) {
 	r := replica.New(replica.Config{Machine: newRecorder()})

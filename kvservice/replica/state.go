@@ -23,14 +23,10 @@ func (r *Replica) Clone() *Replica {
 		c.peer.transfer = &u
 	}
 	c.requests = r.requests.clone()
-	c.out = Effects{
+	c.out = Effects{ // its Ping is made as it is taken
 		Messages: slices.Clone(r.out.Messages),
 		Replies:  slices.Clone(r.out.Replies),
 		Departed: r.out.Departed,
-	}
-	if r.out.Ping != nil {
-		p := *r.out.Ping
-		c.out.Ping = &p
 	}
 	if r.out.Keep != nil {
 		k := *r.out.Keep
