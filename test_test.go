@@ -107,6 +107,30 @@ func TestFreshServerDoesNotServeAfterTheLastDied(t *testing.T) {
 	assert.NotEmpty(t, st.Why)
 }
 
+// V9: the same when both die at once, with an idle server looking on.
+func TestIdleServerDoesNotServeAfterBothDied(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, config{})
+	before := c.pair()
+	k := c.client("k")
+	c.put(k, "key", "value")
+	c.start("c")
+	c.waitHeard("c")
+	c.faults.Freeze(c.addr("a")) // dead to all at the same moment
+	c.faults.Freeze(c.addr("b"))
+	c.wait("the view service to say that the group is down", func() bool { return c.monitorStatus().Down })
+	c.refuses("c", "key", tandem.ErrWrongServer)
+	assert.Equal(t, before, c.view())
+	st := c.monitorStatus()
+	assert.Contains(t, st.Why, c.addr("a"))
+	assert.Contains(t, st.Why, c.addr("b"))
+
+	// They were not dead: with one of them back the group goes on.
+	c.faults.Thaw(c.addr("b"))
+	c.waitRoles("b", "c")
+	assert.Equal(t, "value", c.get(k, "key"))
+}
+
 // I10, S3: an update runs once, however often it had to be sent.
 func TestEachUpdateRunsOnceOnAnUnreliableNetwork(t *testing.T) {
 	t.Parallel()
