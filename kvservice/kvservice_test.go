@@ -167,7 +167,7 @@ func TestBrokenInvariantInAClientClosesIt(t *testing.T) {
 	dir := socketDir(t)
 	m := startMonitor(t, dir)
 	startServer(t, m, filepath.Join(dir, "a"))
-	c := MakeKVClient(m.Addr())
+	c := MakeKVClient(m.Addr(), WithLogger(slog.New(slog.DiscardHandler)))
 	c.Put("k", "v")
 	c.post(func(*clientLoop) { panic(&tandem.InvariantError{Invariant: "S1", Detail: "seen by a test"}) })
 	<-c.gone

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/tandemkv/tandem/internal/rpcnet"
@@ -97,7 +98,7 @@ type Option func(*options)
 
 func makeOptions(opts []Option) options {
 	o := options{
-		logger:         slog.New(slog.DiscardHandler),
+		logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 		closeTimeout:   DefaultCloseTimeout,
 		attemptTimeout: defaultAttemptTimeout,
 	}
@@ -111,7 +112,9 @@ func makeOptions(opts []Option) options {
 // WithLimits sets the limits.
 func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
 
-// WithLogger sets where to log. The default discards.
+// WithLogger sets where to log: view changes at Info, the rules that fire at Debug,
+// what stops a server or client at Error. The default prints the last to standard
+// error, and nothing else.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
 // WithDialer replaces the function that opens connections; network is "unix" or

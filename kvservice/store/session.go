@@ -1,6 +1,12 @@
 package store
 
-import "github.com/tidwall/btree"
+import (
+	"fmt"
+
+	"github.com/tidwall/btree"
+
+	"github.com/tandemkv/tandem"
+)
 
 // Session is one client's line of requests (rule S2).
 type Session struct {
@@ -69,10 +75,16 @@ func (t *sessions) put(s Session) {
 	t.replyBytes += uint64(len(s.Reply))
 }
 
+// remove removes a session that is in the table.
 func (t *sessions) remove(id uint64) {
-	if old, ok := t.byID.Delete(id); ok {
-		t.unlink(&old)
+	old, ok := t.byID.Delete(id)
+	if !ok {
+		panic(&tandem.InvariantError{
+			Invariant: "S2",
+			Detail:    fmt.Sprintf("session %d is in the order of use and not in the table", id),
+		})
 	}
+	t.unlink(&old)
 }
 
 // unlink undoes what put did beyond byID.
