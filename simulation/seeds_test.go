@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seedFlag    = flag.Uint64("seed", 0, "run this seed alone, and tell its coverage")
+	seedFlag    = flag.Uint64("seed", 0, "run this seed alone, and tell its hash and coverage")
 	seedsFlag   = flag.String("seeds", "", "run these seeds, as in 1:20000")
 	workersFlag = flag.Int("workers", 2, "seeds that run at the same time")
 	moreFlag    = flag.Bool("more", false, "with -seeds: go on after a failure, and count failures by invariant")
@@ -24,8 +24,8 @@ var (
 
 // The seeds of an ordinary run: always the same, and some that nobody has seen.
 const (
-	fixedSeeds = 150
-	freshSeeds = 100
+	fixedSeeds = 250
+	freshSeeds = 250
 	shortSeeds = 30
 )
 
@@ -81,6 +81,9 @@ func TestSeeds(t *testing.T) {
 				report, err := Run(Draw(seed))
 				mu.Lock()
 				total.Add(&report.Coverage)
+				if *seedFlag != 0 {
+					t.Logf("seed %d has hash %016x", seed, report.Hash)
+				}
 				var f *Failure
 				if errors.As(err, &f) {
 					failures[f.Invariant] = append(failures[f.Invariant], seed)
