@@ -244,3 +244,51 @@ func ExampleOpError() {
 	// Put "k": context deadline exceeded; outcome unknown
 	// true
 }
+
+// slowConn is a link of so many bytes a second.
+type slowConn struct {
+	net.Conn
+	rate int
+}
+
+func (c slowConn) Write(b []byte) (n int, err error) {
+	for len(b) > 0 {
+		piece := b[:min(len(b), c.rate/100)]
+		time.Sleep(time.Second * time.Duration(len(piece)) / time.Duration(c.rate))
+		k, err := c.Conn.Write(piece)
+		n += k
+		if err != nil {
+			return n, err
+		}
+		b = b[len(piece):]
+	}
+	return n, nil
+}
+
+// A large value takes longer to reach the backup than a backup may be silent.
+// What moves is not silent (rule V8).
+func TestLargeValueOnASlowLinkIsNoReasonToDropTheBackup(t *testing.T) {
+	dir := socketDir(t)
+	m := startMonitor(t, dir)
+	slow := WithDialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil || addr == m.Addr() {
+			return c, err
+		}
+		return slowConn{c, 2 << 20}, nil
+	})
+	a := startServer(t, m, filepath.Join(dir, "a"), slow)
+	require.Eventually(t, func() bool { return a.Status().Authority == "solo" }, 20*time.Second, time.Millisecond)
+	startServer(t, m, filepath.Join(dir, "b"), slow)
+	require.Eventually(t, func() bool { return a.Status().BackupInSync }, 20*time.Second, time.Millisecond)
+	before := a.Status()
+
+	c := MakeKVClient(m.Addr())
+	defer c.Close()
+	began := time.Now()
+	c.Put("large", strings.Repeat("x", 6<<20))
+	require.Greater(t, time.Since(began), 2*time.Second, "the link was not slow, so nothing was shown")
+	after := a.Status()
+	require.Equal(t, before.View, after.View, "history: %+v", m.Status().History)
+	require.Equal(t, before.Resends, after.Resends)
+}

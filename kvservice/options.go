@@ -80,7 +80,7 @@ type options struct {
 	logger      *slog.Logger
 	faults      *rpcnet.Faults
 	dialPerCall bool
-	dial        func(ctx context.Context, network, addr string) (net.Conn, error)
+	dial        dialFunc
 
 	// Of servers.
 	listener     net.Listener

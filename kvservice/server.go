@@ -39,6 +39,7 @@ type KVServer struct {
 	rpc       *rpcnet.Server
 	transport *rpcnet.Transport
 	monitor   *sysmonitor.Client
+	motion    motion
 
 	inbox    chan event
 	ctx      context.Context // ends when the server is to stop at once
@@ -93,14 +94,16 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 	}
 	monitor := sysmonitor.MakeClient(name, monitorAddr, o.monitorOptions()...)
 	s := &KVServer{
-		opts:      o,
-		self:      tandem.Server{Addr: name, Incarnation: drawIncarnation()},
-		log:       o.logger.With("server", name),
-		transport: o.transport(name),
-		monitor:   monitor,
-		inbox:     make(chan event, inboxSize),
-		gone:      make(chan struct{}),
+		opts:    o,
+		self:    tandem.Server{Addr: name, Incarnation: drawIncarnation()},
+		log:     o.logger.With("server", name),
+		monitor: monitor,
+		inbox:   make(chan event, inboxSize),
+		gone:    make(chan struct{}),
 	}
+	peers := o
+	peers.dial = s.motion.dial(o.dial)
+	s.transport = peers.transport(name)
 	s.ctx, s.halt = context.WithCancel(context.Background())
 	machine := store.New(o.limits.store())
 	s.limits = machine.Limits()
@@ -271,6 +274,7 @@ func (s *KVServer) run() {
 			return
 		case <-ticker.C:
 			l.core.Clock(time.Now().UnixMilli())
+			l.tellMotion()
 			l.core.Tick()
 		case e := <-s.inbox:
 			l.core.Clock(time.Now().UnixMilli())
@@ -318,6 +322,7 @@ type loop struct {
 	arrivals []*arrival // Replicate calls of this batch, to be answered with its messages
 	links    map[linkName]*link
 	view     tandem.View // as of the last batch
+	moved    uint64      // to its backup, in motionUnits
 
 	pings   int // under way
 	leaving []chan struct{}

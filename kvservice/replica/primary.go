@@ -17,6 +17,7 @@ type peer struct {
 	quiet       int  // ticks that something has been unanswered without progress
 	resendIn    int  // ticks until what is unanswered is sent again
 	resends     int  // in a row without progress: the pause doubles with each
+	lost        bool // resendIn was brought forward because of a known loss
 	probe       bool // send a forward even if there is nothing to send
 	unreachable bool // report it (rule V8)
 }
@@ -41,7 +42,7 @@ func (p *peer) pause(ticks int) int { return ticks << min(p.resends, 4) }
 func (p *peer) progressed() {
 	p.quiet = 0
 	p.resends = 0
-	p.resendIn = 0
+	p.resendIn, p.lost = 0, false
 	p.unreachable = false
 }
 
@@ -143,7 +144,7 @@ func (r *Replica) tickPeer() {
 		p.probe = true
 	}
 	if !p.waiting() {
-		p.quiet, p.resendIn = 0, 0
+		p.quiet, p.resendIn, p.lost = 0, 0, false
 		return
 	}
 	if p.quiet++; p.quiet >= r.cfg.UnreachableTicks && !p.unreachable {
@@ -164,13 +165,30 @@ func (r *Replica) Lost() {
 	p := &r.peer
 	if pause := p.pause(1); p.resendIn == 0 || pause < p.resendIn {
 		p.resendIn = pause
+		p.lost = true
+	}
+}
+
+// Moving tells that bytes of messages to the backup are still moving out, so that
+// a large entry on a slow link is neither sent twice nor taken for silence (rule
+// V8 asks for progress, and this is some). Once something has been sent again
+// only an answer counts, for a backup may take bytes in for ever and never
+// answer.
+func (r *Replica) Moving() {
+	p := &r.peer
+	if p.resends > 0 {
+		return
+	}
+	p.quiet = 0
+	if !p.lost { // a known loss is not put off
+		p.resendIn = 0
 	}
 }
 
 // Resend sends again everything that the backup has not answered.
 func (r *Replica) Resend() {
 	p := &r.peer
-	p.resendIn = 0
+	p.resendIn, p.lost = 0, false
 	if r.authority == None || r.view.Backup == "" || !p.waiting() {
 		return
 	}

@@ -87,7 +87,7 @@ func (r *Replica) AppendState(b []byte) []byte {
 	p := &r.peer
 	e.uints(p.match, p.next, p.sent-p.acknowledged, max(p.rewoundAt, p.acknowledged)-p.acknowledged)
 	e.uints(uint64(p.idle), uint64(p.quiet), uint64(p.resendIn), uint64(p.resends))
-	e.bools(p.probe, p.unreachable, p.transfer != nil)
+	e.bools(p.lost, p.probe, p.unreachable, p.transfer != nil)
 	if t := p.transfer; t != nil {
 		e.snapshot(t.snapshot, r.cfg.ChunkBytes)
 		e.uints(t.index, t.taken, t.sent, uint64(t.kept), uint64(t.credit), uint64(len(t.window)))

@@ -32,7 +32,7 @@ import (
 //	drop [mN ...]                     all that are on their way, or these
 //	forge mN FIELD=VALUE ...          delivers an altered copy
 //	durable NAME [N] [records=N]      all that is kept, or up to index N, or the first records
-//	tick NAME [N]     clock NAME MS   ping|lost|resend|report|leave|stay NAME
+//	tick NAME [N]     clock NAME MS   ping|lost|moving|resend|report|leave|stay NAME
 //	hold NAME         take NAME       hold: effects stay in the outbox until taken
 //	status NAME       log NAME        crash NAME
 //
@@ -234,6 +234,8 @@ func (s *scribe) player(pos string, p *player, l line) {
 		p.Ping()
 	case "lost":
 		p.Lost()
+	case "moving":
+		p.Moving()
 	case "resend":
 		p.Resend()
 	case "report":
