@@ -95,6 +95,7 @@ func (r *Replica) install(m Message) {
 	r.machine = u.staging
 	u.staging = nil
 	u.installed = true
+	r.held = true
 	u.installDurable = false
 	r.log = log{base: m.SnapIndex, baseEpoch: m.SnapEpoch, baseTime: m.SnapTime}
 	r.commit, r.applied, r.durable = m.SnapIndex, m.SnapIndex, 0

@@ -100,6 +100,7 @@ type Replica struct {
 	acknowledged    uint // the number that pings carry (rule V2)
 	ackedWithBackup bool // acknowledged a view with a backup since last becoming solo (rule A3)
 	soloBarrier     uint64
+	held            bool // has been primary, or installed a transfer: may be of the in-sync set
 
 	log     log
 	commit  uint64
@@ -235,11 +236,22 @@ func (r *Replica) PingReplied(seq uint64, reply tandem.PingReply) {
 		return // rule V0: nothing was announced
 	}
 	r.ViewHeard(reply.View, reply.Active)
-	if r.leaving && r.leftWith != 0 && seq >= r.leftWith && !r.isMember() && reply.View.Viewnum == r.view.Viewnum {
+	if r.leaving && r.leftWith != 0 && seq >= r.leftWith && r.isSpare(reply) {
 		r.note("V11", 0, "left")
 		r.refuseParked()
 		r.out.Departed = true
 	}
+}
+
+// isSpare tells whether the group can do without this server (rule V11): the
+// view no longer names it, and is active. Until then the in-sync set may hold
+// this server, and rule V5 may come back to it, should its heir die. One that
+// never held the data need not wait.
+func (r *Replica) isSpare(reply tandem.PingReply) bool {
+	if r.isMember() || reply.View.Viewnum != r.view.Viewnum {
+		return false
+	}
+	return !r.held || reply.Active == reply.View.Viewnum
 }
 
 // Leave asks to leave the group (rule V11). The server goes on until it may be

@@ -75,7 +75,7 @@ func (r *Replica) AppendState(b []byte) []byte {
 	e.server(r.cfg.Self)
 	e.view(r.view)
 	e.uints(uint64(r.authority), uint64(r.acknowledged), r.soloBarrier)
-	e.bools(r.activated, r.ackedWithBackup, r.leaving, r.leftWith != 0, r.pingNow)
+	e.bools(r.activated, r.ackedWithBackup, r.leaving, r.leftWith != 0, r.held, r.pingNow)
 	e.uints(r.log.base, r.log.baseEpoch, uint64(r.log.baseTime), uint64(len(r.log.entries)))
 	for _, entry := range r.log.entries {
 		e.uints(entry.Epoch, uint64(entry.Time))

@@ -78,6 +78,7 @@ func (r *Replica) adopt(v tandem.View) bool {
 }
 
 func (r *Replica) adoptAsPrimary() {
+	r.held = true
 	r.requests.uncommittedBytes = r.log.bytesAfter(r.applied)
 	if r.authority == Solo && !r.ackedWithBackup {
 		r.note("A3", 0, "stays solo")
