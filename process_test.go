@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,14 +54,14 @@ func TestChildProcess(t *testing.T) {
 		os.Exit(1)
 	}()
 	switch part[0] {
-	case "client": // monitor, first number
+	case "client": // the view service's address, and a name for its words
 		k := kvservice.MakeKVClient(part[1])
-		first, _ := strconv.Atoi(part[2])
-		for i := first; ; i++ {
-			if err := k.AppendContext(context.Background(), "diary", fmt.Sprintf("%d ", i)); err != nil {
+		for i := 0; ; i++ {
+			word := fmt.Sprintf("%s:%d", part[2], i)
+			if err := k.AppendContext(context.Background(), "diary", word+" "); err != nil {
 				t.Fatal(err)
 			}
-			fmt.Println("wrote", i)
+			fmt.Println("wrote", word)
 		}
 	case "servers": // directory; a view service and a server
 		m, err := sysmonitor.Start(filepath.Join(part[1], "m"))
