@@ -1,0 +1,204 @@
+package kvservice
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/kvservice/replica"
+	"github.com/tandemkv/tandem/kvservice/store"
+	"github.com/tandemkv/tandem/sysmonitor"
+)
+
+const (
+	ticksPerPing = 10   // of the core's ticks, in a ping interval
+	inboxSize    = 4096 // events that wait for the core; more wait at their connections
+	maxStep      = 512  // events in one batch, so that effects do not wait for long
+)
+
+// event is what the core is stepped with: a closure over it, run on the core's
+// goroutine.
+type event func(*loop)
+
+// loop is what the core's goroutine owns.
+type loop struct {
+	server *KVServer
+	core   *replica.Replica
+	tick   time.Duration
+
+	waiters map[uint64]*waiter // by request id
+	lastID  uint64
+
+	arrivals []*arrival // Replicate calls of this batch, to be answered with its messages
+	links    map[linkName]*link
+	view     tandem.View // as of the last batch
+	moved    uint64      // to its backup, in motionUnits
+
+	pings   int // under way
+	leaving []chan struct{}
+}
+
+func (l *loop) init(s *KVServer, machine *store.Store) {
+	l.server = s
+	l.core = replica.New(replica.Config{
+		Self:             s.self,
+		Machine:          machine,
+		PingTicks:        ticksPerPing,
+		MaxInFlightBytes: s.opts.limits.MaxInFlightBytes,
+		MaxTransferBytes: s.opts.limits.MaxTransferBytes,
+		MaxWaiting:       s.opts.limits.MaxWaiting,
+		Observer:         s.observer(),
+	})
+	l.tick = sysmonitor.PingInterval / ticksPerPing
+	l.waiters = make(map[uint64]*waiter)
+	l.links = make(map[linkName]*link)
+}
+
+// observer logs the rules that fire, at the debug level, and is absent unless
+// somebody listens.
+func (s *KVServer) observer() func(tandem.Observation) {
+	if !s.log.Enabled(context.Background(), slog.LevelDebug) {
+		return nil
+	}
+	return func(o tandem.Observation) {
+		s.log.Debug(o.Detail, "rule", o.Rule, "view", o.View, "index", o.Index)
+	}
+}
+
+// run is the goroutine that owns the core.
+func (s *KVServer) run() {
+	defer func() {
+		if v := recover(); v != nil {
+			broken, ok := v.(*tandem.InvariantError)
+			if !ok {
+				panic(v) // a bug of another kind: the stack says more than we could
+			}
+			s.fail(broken)
+		}
+	}()
+	l := &s.loop
+	ticker := time.NewTicker(l.tick)
+	defer ticker.Stop()
+	defer l.resetLinks()
+	l.core.Ping() // the first view forms in a round trip, not with the first tick
+	l.carryOut()
+	for {
+		tick := l.tick
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+			l.core.Clock(time.Now().UnixMilli())
+			l.tellMotion()
+			l.core.Tick()
+		case e := <-s.inbox:
+			l.core.Clock(time.Now().UnixMilli())
+			e(l)
+			l.drain(s.inbox)
+		}
+		l.carryOut()
+		if l.tick != tick {
+			ticker.Reset(l.tick)
+		}
+	}
+}
+
+// fail stops this server, and only it, because an invariant broke.
+func (s *KVServer) fail(broken *tandem.InvariantError) {
+	s.mu.Lock()
+	s.failure = broken
+	s.mu.Unlock()
+	s.log.Error("stopping: an invariant is broken", "invariant", broken.Invariant, "detail", broken.Detail)
+	go s.Kill() // it waits for this goroutine, so it needs one of its own
+}
+
+// drain runs the events that have arrived meanwhile, so that their effects share
+// messages.
+func (l *loop) drain(inbox chan event) {
+	for range maxStep {
+		select {
+		case e := <-inbox:
+			e(l)
+		default:
+			return
+		}
+	}
+}
+
+// carryOut does what the core asks for. This server keeps nothing on disk, so
+// what is to be kept is durable at once, as far as it promises durability.
+func (l *loop) carryOut() {
+	l.noticeView() // first, for the messages to come are of the new view
+	for {
+		e := l.core.TakeEffects()
+		for _, r := range e.Replies {
+			l.reply(r)
+		}
+		for i := range e.Messages {
+			l.send(e.Messages[i])
+		}
+		if e.Ping != nil {
+			l.ping(*e.Ping)
+		}
+		if e.Departed {
+			l.departed()
+		}
+		if e.Keep == nil {
+			break
+		}
+		l.core.Durable(e.Keep.Generation, e.Keep.Last)
+	}
+	for _, a := range l.arrivals {
+		close(a.done)
+	}
+	clear(l.arrivals)
+	l.arrivals = l.arrivals[:0]
+}
+
+// noticeView logs a change of view or role and gives up what was on its way to a
+// peer of an older one.
+func (l *loop) noticeView() {
+	v := l.core.View()
+	if v.Viewnum == l.view.Viewnum {
+		return
+	}
+	l.view = v
+	l.resetLinks()
+	l.server.log.Info("view", "number", v.Viewnum, "primary", v.Primary, "backup", v.Backup, "role", l.core.Status().Role)
+}
+
+func (l *loop) leave(left chan struct{}) {
+	l.leaving = append(l.leaving, left)
+	l.core.Leave()
+}
+
+func (l *loop) departed() {
+	for _, c := range l.leaving {
+		close(c)
+	}
+	l.leaving = nil
+}
+
+// stay takes one request to leave back and says why it could not be met.
+func (l *loop) stay(left chan struct{}) string {
+	for i, c := range l.leaving {
+		if c == left {
+			l.leaving = append(l.leaving[:i], l.leaving[i+1:]...)
+			break
+		}
+	}
+	st := l.core.Status()
+	if len(l.leaving) == 0 {
+		l.core.Stay()
+	}
+	switch {
+	case st.Role != "primary":
+		return "the view service has not confirmed that this server is out of the view"
+	case st.View.Backup == "":
+		return "it is the primary and there is no backup to hand its data to"
+	case !st.BackupInSync:
+		return "it is the primary and its backup is not in sync yet"
+	}
+	return "the backup has not taken over yet"
+}
