@@ -88,7 +88,9 @@ func (l *loop) flush(k *link) {
 			n++
 		}
 		batch := &Batch{Messages: k.queue[:n:n]}
-		k.queue = k.queue[n:]
+		if k.queue = k.queue[n:]; len(k.queue) == 0 {
+			k.queue = nil // or its array would keep what was sent alive
+		}
 		k.queueBytes -= size
 		l.call(k, batch)
 	}
