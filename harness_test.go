@@ -49,6 +49,11 @@ type config struct {
 	monitor     []sysmonitor.Option
 }
 
+// patient is for tests in which servers die only by kill. The view service hears
+// of that by the connection that breaks (V7), so it need not take a machine that
+// stands still for a while for a death, too.
+var patient = []sysmonitor.Option{sysmonitor.WithDeadPings(4 * sysmonitor.DeadPings)}
+
 // cluster is a view service, servers and clients in this process, on real
 // sockets, with one faulty network between them. Servers and clients go by short
 // names, which stand for addresses (addr). Everything is killed when the test

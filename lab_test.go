@@ -55,7 +55,7 @@ func labCall(t testing.TB, addr, method string, args, reply any) {
 // S6: a client that knows nothing of sessions, clusters or views is served.
 func TestLabClientIsServed(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	c.pair()
 	c.start("c")
 	c.waitRole("c", "idle")
@@ -104,7 +104,7 @@ func TestLabClientIsServed(t *testing.T) {
 // not the lab.
 func TestPlainClientKeepsItsConnection(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	c.pair()
 	k, err := rpc.Dial(rpcnet.Network(c.addr("a")), c.addr("a"))
 	require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestPlainClientKeepsItsConnection(t *testing.T) {
 // sequence, get their views.
 func TestLabServersPing(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	m := c.addr(monitorName)
 	ping := func(me string, number uint) labView {
 		t.Helper()

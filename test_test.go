@@ -27,10 +27,10 @@ import (
 func TestServesAndSurvivesOnEveryTransport(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range map[string]config{
-		"unix sockets":                {},
-		"TCP":                         {tcp: true},
-		"unix sockets, dial per call": {dialPerCall: true},
-		"TCP, dial per call":          {tcp: true, dialPerCall: true},
+		"unix sockets":                {monitor: patient},
+		"TCP":                         {monitor: patient, tcp: true},
+		"unix sockets, dial per call": {monitor: patient, dialPerCall: true},
+		"TCP, dial per call":          {monitor: patient, tcp: true, dialPerCall: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -76,7 +76,7 @@ func TestFreshServerDoesNotServeAfterTheLastDied(t *testing.T) {
 }
 
 func lastDies(t *testing.T, noticed bool) {
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	k := c.client("k")
 	down := func() {
 		c.wait("the view service to say that the group is down", func() bool { return c.monitorStatus().Down })
@@ -128,7 +128,7 @@ func lastDies(t *testing.T, noticed bool) {
 func TestIdleServerDoesNotServeAfterBothDied(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, config{})
-	before := c.pair()
+	c.pair()
 	k := c.client("k")
 	c.put(k, "key", "value")
 	c.start("c")
@@ -137,10 +137,10 @@ func TestIdleServerDoesNotServeAfterBothDied(t *testing.T) {
 	c.faults.Freeze(c.addr("b"))
 	c.wait("the view service to say that the group is down", func() bool { return c.monitorStatus().Down })
 	c.refuses("c", "key", tandem.ErrWrongServer)
-	assert.Equal(t, before, c.view())
-	st := c.monitorStatus()
-	assert.Contains(t, st.Why, c.addr("a"))
-	assert.Contains(t, st.Why, c.addr("b"))
+	v := c.view() // one of the two may have been found dead before the other
+	assert.Contains(t, []string{"a", "b"}, v.primary)
+	assert.NotEqual(t, "c", v.backup)
+	assert.Contains(t, c.monitorStatus().Why, c.addr("b"))
 
 	// They were not dead: with one of them back the group goes on.
 	c.faults.Thaw(c.addr("b"))
@@ -155,7 +155,7 @@ func TestEachUpdateRunsOnceOnAnUnreliableNetwork(t *testing.T) {
 
 	t.Run("PutHash returns exactly the value before", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{seed: 11})
+		c := newCluster(t, config{seed: 11, monitor: patient})
 		c.pair()
 		k := c.client("k")
 		c.faults.Unreliable(rpcnet.LabDropRequest, rpcnet.LabDropReply)
@@ -170,7 +170,7 @@ func TestEachUpdateRunsOnceOnAnUnreliableNetwork(t *testing.T) {
 	})
 	t.Run("Append adds exactly once", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{seed: 12})
+		c := newCluster(t, config{seed: 12, monitor: patient})
 		c.pair()
 		k := c.client("k")
 		c.faults.Unreliable(rpcnet.LabDropRequest, rpcnet.LabDropReply)
@@ -185,7 +185,7 @@ func TestEachUpdateRunsOnceOnAnUnreliableNetwork(t *testing.T) {
 	})
 	t.Run("across the death of the primary", func(t *testing.T) {
 		t.Parallel()
-		c := newCluster(t, config{seed: 13})
+		c := newCluster(t, config{seed: 13, monitor: patient})
 		c.pair()
 		k := c.client("k")
 		c.faults.Unreliable(rpcnet.LabDropRequest, rpcnet.LabDropReply)
@@ -206,7 +206,7 @@ func TestEachUpdateRunsOnceOnAnUnreliableNetwork(t *testing.T) {
 // A5, V4: a Put that meets a dead backup waits for the view without it.
 func TestPutRightAfterTheBackupDies(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	k := c.client("k")
 	c.pair()
 	for i := range 3 {
@@ -228,7 +228,7 @@ func TestPutRightAfterTheBackupDies(t *testing.T) {
 // C2, I9: a Put that meets a dead primary is done by the backup.
 func TestPutRightAfterThePrimaryDies(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	k := c.client("k")
 	c.pair()
 	primary, backup := "a", "b"
@@ -253,7 +253,7 @@ func TestBackupHoldsThePrimarysValues(t *testing.T) {
 	for name, unreliable := range map[string]bool{"reliable": false, "unreliable": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t, config{seed: 21})
+			c := newCluster(t, config{seed: 21, monitor: patient})
 			c.pair()
 			if unreliable {
 				c.faults.Unreliable(rpcnet.LabDropRequest, rpcnet.LabDropReply)
@@ -395,7 +395,7 @@ func TestWritesResumeWhenThePrimaryCannotReachItsBackup(t *testing.T) {
 	for name, spare := range map[string]bool{"alone": false, "with another backup": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCluster(t, config{})
+			c := newCluster(t, config{monitor: patient})
 			c.pair()
 			if spare {
 				c.start("c")
@@ -473,7 +473,7 @@ func TestWritesResumeWhenThePrimaryCannotReachItsBackup(t *testing.T) {
 // lab set-ups do.
 func TestMovedSocketFileCutsAPath(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{dialPerCall: true})
+	c := newCluster(t, config{dialPerCall: true, monitor: patient})
 	c.pair()
 	k := c.client("k")
 	c.put(k, "key", "0")
@@ -509,7 +509,7 @@ func TestMovedSocketFileCutsAPath(t *testing.T) {
 // than any deadline of ours: the call is not given up, and not made again.
 func TestDialPerCallWaitsForASlowPath(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{dialPerCall: true})
+	c := newCluster(t, config{dialPerCall: true, monitor: patient})
 	k := c.client("k")
 
 	// The server listens behind the proxy, and is known by the proxy's address.

@@ -17,7 +17,7 @@ import (
 // V1, V3: the first server is the primary of the first view, and serves.
 func TestFirstServerBecomesPrimary(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	assert.Equal(t, view{}, c.view())
 	c.start("a")
 	v := c.waitRoles("a", "")
@@ -28,7 +28,7 @@ func TestFirstServerBecomesPrimary(t *testing.T) {
 // V4: the second becomes the backup, the third is idle.
 func TestSecondServerBecomesBackup(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	c.start("a")
 	first := c.waitRoles("a", "")
 	c.start("b")
@@ -44,7 +44,7 @@ func TestSecondServerBecomesBackup(t *testing.T) {
 // V4, V7: the backup takes over, in the very next view, and alone.
 func TestBackupTakesOver(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	before := c.pair()
 	c.kill("a")
 	v := c.waitRoles("b", "")
@@ -62,7 +62,7 @@ func TestBackupTakesOver(t *testing.T) {
 // the same step.
 func TestIdleServerBecomesBackupWhenThePrimaryDies(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	before := c.pair()
 	c.start("c")
 	c.waitHeard("c")
@@ -76,7 +76,7 @@ func TestIdleServerBecomesBackupWhenThePrimaryDies(t *testing.T) {
 // good as dead: it has lost what it held.
 func TestRestartedPrimaryIsTreatedAsDead(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	k := c.client("k")
 	c.pair()
 	c.put(k, "key", "value")
@@ -92,7 +92,7 @@ func TestRestartedPrimaryIsTreatedAsDead(t *testing.T) {
 // V6: the same, alone: there is nobody to follow it, and it does not begin anew.
 func TestRestartedPrimaryWithoutBackupDoesNotServe(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	k := c.client("k")
 	c.start("a")
 	c.put(k, "key", "value")
@@ -110,7 +110,7 @@ func TestRestartedPrimaryWithoutBackupDoesNotServe(t *testing.T) {
 // V4: a dead backup is dropped, and the primary goes on alone.
 func TestDeadBackupIsRemoved(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	before := c.pair()
 	c.kill("b")
 	v := c.waitRoles("a", "")
@@ -121,7 +121,7 @@ func TestDeadBackupIsRemoved(t *testing.T) {
 // without the data; until then that backup is nobody's heir.
 func TestUninitialisedBackupIsNotPromoted(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	k := c.client("k")
 	c.start("a")
 	c.put(k, "key", "value")
@@ -151,7 +151,7 @@ func TestUninitialisedBackupIsNotPromoted(t *testing.T) {
 // idle servers do; what it may do is drop a backup that died.
 func TestViewServiceWaitsForTheAcknowledgement(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	c.start("a")
 	first := c.waitRoles("a", "")
 	gate := c.faults.Hold(func(_, to, method string) bool {
@@ -173,7 +173,7 @@ func TestViewServiceWaitsForTheAcknowledgement(t *testing.T) {
 // V4: an idle server that died is not chosen.
 func TestDeadIdleServerIsNotChosen(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, config{})
+	c := newCluster(t, config{monitor: patient})
 	c.pair()
 	c.start("c")
 	c.waitHeard("c")
