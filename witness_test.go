@@ -127,13 +127,6 @@ func (c *hashChain) read(ctx context.Context, k *kvservice.KVClient) bool {
 	return true
 }
 
-// steps returns how many are confirmed.
-func (c *hashChain) steps() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.confirmed
-}
-
 // appendWriters is how many clients append to one journal.
 const appendWriters = 2
 
@@ -216,11 +209,4 @@ func (j *journal) check(got string, low [appendWriters]int) {
 	case !strings.HasPrefix(j.longest, got):
 		j.w.say(&j.w.lost, "%s was %q and then %q", j.key, j.longest, got)
 	}
-}
-
-// words returns how many of a writer's are confirmed.
-func (j *journal) words(writer int) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.confirmed[writer]
 }
