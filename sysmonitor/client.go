@@ -38,14 +38,14 @@ func WithDialTimeout(d time.Duration) ClientOption {
 }
 
 // WithStallTimeout sets how long a connection on which a reply is owed may be
-// without any sign of life before it is given up, default 3 s. With WithDialPerCall it has no
-// effect.
+// without any sign of life before it is given up, default 3 s. With
+// WithDialPerCall it has no effect.
 func WithStallTimeout(d time.Duration) ClientOption {
 	return func(c *rpcnet.TransportConfig) { c.StallTimeout = d }
 }
 
 // WithFaults puts a faulty network between the client and the view service; the
-// client's name in it is its me.
+// client's name in it is its me. It is for the tests of this module.
 func WithFaults(f *rpcnet.Faults) ClientOption {
 	return func(c *rpcnet.TransportConfig) { c.Faults = f }
 }

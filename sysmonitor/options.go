@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Limits are the bounds of a view service. A field that is zero has its default.
+// Limits are the bounds of a view service. A field that is zero or negative takes
+// its default.
 type Limits struct {
 	Conns   int           // connections open at once, default 4096: every server and every client that waits holds one
 	Waiters int           // Gets that wait for a newer view, default 16384; more get ErrBusy

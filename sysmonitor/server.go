@@ -54,8 +54,9 @@ func StartServer(addr string) *MonitorServer {
 	return s
 }
 
-// Start starts a view service on addr. The error names the address; if somebody
-// listens there already, it wraps syscall.EADDRINUSE.
+// Start starts a view service on addr, a path of a Unix socket if it holds a
+// slash, else host:port, with port 0 for a free one. The error names the address;
+// if somebody listens there already, it wraps syscall.EADDRINUSE.
 func Start(addr string, opts ...Option) (*MonitorServer, error) {
 	o, err := newOptions(opts)
 	if err == nil && o.cluster == 0 {
@@ -88,7 +89,9 @@ func Start(addr string, opts ...Option) (*MonitorServer, error) {
 		Logger:      s.log,
 	})
 	s.serving.Go(func() {
-		if err := s.rpc.Serve(s.listener); err != nil && !s.listener.isDraining() {
+		err := s.rpc.Serve(s.listener)
+		// ErrClosed: Kill came before this goroutine.
+		if err != nil && !errors.Is(err, rpcnet.ErrClosed) && !s.listener.isDraining() {
 			s.log.Error("view service accepts no more connections", "err", err)
 		}
 	})
@@ -162,7 +165,7 @@ func (s *MonitorServer) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// Close is Shutdown with a bound of a few seconds.
+// Close is Shutdown with a bound of 5 s.
 func (s *MonitorServer) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()

@@ -80,7 +80,7 @@ type Change struct {
 	Reason string // why, for people
 }
 
-// StatusArgs are the arguments of MonitorServer.Status.
+// StatusArgs are the arguments of the RPC MonitorServer.Status.
 type StatusArgs struct {
 	Group uint32 // zero: the only group
 }
