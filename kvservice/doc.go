@@ -8,11 +8,20 @@
 //
 // This package is a shell: it owns the goroutines, the sockets and the timers,
 // and decides nothing. One goroutine owns a server's core (package replica, over
-// package store) and another a client's (package clerk): it drains an inbox, steps the core for each event, and
-// carries out the effects that the core asks for. What arrives while it works
-// forms the next batch.
+// package store) and another a client's (package clerk): it drains an inbox,
+// steps the core for each event, and carries out the effects that the core asks
+// for. What arrives while it works forms the next batch.
 //
 // The lab's forms (StartKVServer, MakeKVClient, Get, Put, PutHash) stand beside
 // those a Go program expects (Start, GetContext, ...), which take a context
 // and return errors.
+//
+// The operations of a KVClient are linearizable, and each runs at most once
+// however often it had to be sent. They keep trying until their context ends.
+// Their errors are *OpError: errors.Is finds the reason, the context's error if
+// it ended first, and ErrOutcomeUnknown if the operation may have run.
+//
+// The lab's forms keep trying for ever and return no error. Where trying again
+// cannot help they panic with the *OpError: the key or value is too large, the
+// session was lost with the outcome unknown, or the client is closed.
 package kvservice

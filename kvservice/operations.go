@@ -8,11 +8,6 @@ import (
 	"github.com/tandemkv/tandem/kvservice/clerk"
 )
 
-// The operations below are linearizable, and each runs at most once however
-// often it had to be sent. Their errors are *OpError: errors.Is finds the
-// reason, the context's error if it ended first, and ErrOutcomeUnknown if the
-// operation may have run. Until ctx ends they keep trying.
-
 // GetContext returns the value of a key. If the key is absent the error is
 // tandem.ErrNoKey.
 func (c *KVClient) GetContext(ctx context.Context, key string) (string, error) {
@@ -48,7 +43,8 @@ func (c *KVClient) DeleteContext(ctx context.Context, key string) error {
 }
 
 // CompareAndSwapContext sets the value of a key to new if it is old, and tells
-// whether it did. An absent key counts as "".
+// whether it did. An absent key counts as "", and a key that was set to "" is
+// there all the same.
 func (c *KVClient) CompareAndSwapContext(ctx context.Context, key, old, new string) (swapped bool, err error) {
 	r, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpCompareAndSwap, Key: key, Value: new, Expected: old})
 	return r.Swapped, err
@@ -90,10 +86,6 @@ func (c *KVClient) update(ctx context.Context, args tandem.PutArgs) (tandem.PutR
 	d, err := c.do(ctx, clerk.Request{Put: &args})
 	return d.Put, err
 }
-
-// The lab's forms keep trying for ever and return no error. Where trying again
-// cannot help they panic with the *OpError: the key or value is too large, the
-// session was lost with the outcome unknown, or the client is closed.
 
 // Get returns the value of a key, "" if it is absent. It is GetContext without
 // end; where that fails, it panics.

@@ -11,9 +11,9 @@ import (
 	"github.com/tandemkv/tandem/kvservice/store"
 )
 
-// Limits are what a server or client allows. A field that is zero or negative takes its
-// default. Servers of one group may differ: what decides the effect of an
-// operation is written into the log by the primary that orders it (rule L6).
+// Limits are what a server or client allows. A field that is zero or negative
+// takes its default. Servers of one group may differ: what decides the effect of
+// an operation is written into the log by the primary that orders it (rule L6).
 type Limits struct {
 	MaxKey   int // bytes of a key; default 64 KiB
 	MaxValue int // bytes of a value, also of one that an Append makes; default 16 MiB
@@ -34,14 +34,17 @@ type Limits struct {
 	MaxTransferBytes int
 
 	// MaxSessions bounds a server's session table, default 65536, and the
-	// sessions of one client, which are its updates in flight, default 256.
+	// sessions of one client, which are its updates in flight, default 256. A
+	// client's sessions stay in the table until they expire, also when it has
+	// been closed; while the table is full, updates that need another session
+	// wait.
 	MaxSessions int
 	// ReplyBytes bounds the data held in stored replies (PutHash stores the
 	// value it replaced); beyond it the sessions idle for longest expire.
 	// Default 64 MiB.
 	ReplyBytes int
 	// SessionTTL is how long a session lives without an update, counted by the
-	// log's time. Default 30 minutes.
+	// log's time. Servers look for old ones every 10 s. Default 30 minutes.
 	SessionTTL time.Duration
 
 	// MaxScans bounds the snapshots that a server holds for scans; beyond it
@@ -112,9 +115,9 @@ func makeOptions(opts []Option) options {
 // WithLimits sets the limits.
 func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
 
-// WithLogger sets where to log: view changes at Info, the rules that fire at Debug,
-// what stops a server or client at Error. The default prints the last to standard
-// error, and nothing else.
+// WithLogger sets where to log: view changes at Info, the rules that fire at
+// Debug, trouble with connections at Warn, what stops a server or client at
+// Error. The default prints the last to standard error, and nothing else.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
 // WithDialer replaces the function that opens connections; network is "unix" or
@@ -133,14 +136,15 @@ func WithDialPerCall() Option { return func(o *options) { o.dialPerCall = true }
 func WithListener(l net.Listener) Option { return func(o *options) { o.listener = l } }
 
 // WithAdvertise sets the address by which others reach a server, if it is not
-// the one it listens on.
+// the one it listens on: they cannot dial 0.0.0.0, or an address without a host.
 func WithAdvertise(addr string) Option { return func(o *options) { o.advertise = addr } }
 
 // WithCloseTimeout bounds the departure that Close attempts. The default is
 // DefaultCloseTimeout.
 func WithCloseTimeout(d time.Duration) Option { return func(o *options) { o.closeTimeout = d } }
 
-// WithName names a client, for cuts and other faults.
+// WithName names a client in a faulty network (WithFaults). By default the name is
+// drawn.
 func WithName(name string) Option { return func(o *options) { o.name = name } }
 
 // WithAttemptTimeout sets how long a client waits for an answer to one attempt
@@ -150,8 +154,8 @@ func WithAttemptTimeout(d time.Duration) Option {
 	return func(o *options) { o.attemptTimeout = d }
 }
 
-// WithFaults puts a faulty network between a server or client and everything it calls. It is
-// for the tests of this module.
+// WithFaults puts a faulty network between a server or client and everything it
+// calls. It is for the tests of this module.
 func WithFaults(f *rpcnet.Faults) Option { return func(o *options) { o.faults = f } }
 
 // stallTimeout is how long nothing may move on a connection that owes something.

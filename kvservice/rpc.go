@@ -177,7 +177,7 @@ func (h *handler) Replicate(args *Batch, reply *Batch) error {
 	}
 }
 
-// StatusArgs are the arguments of KVServer.Status.
+// StatusArgs are the arguments of the RPC KVServer.Status.
 type StatusArgs struct {
 	Group uint32 // zero: the only group
 }

@@ -59,9 +59,11 @@ func StartKVServer(monitorAddr, addr string) *KVServer {
 }
 
 // Start starts a server at addr (host:port, with port 0 for a free one, or the
-// path of a Unix socket). It begins with no data, as an idle server, and finds
-// its role from the view service at monitorAddr, which need not be there yet.
-// An error says that it cannot listen, and names the address.
+// path of a Unix socket), which is also the address it is known by, unless
+// WithAdvertise says another. It begins with no data, as an idle server, and finds
+// its role from the view service at monitorAddr, which need not be there yet. An
+// error says that it cannot listen, and names the address, or that monitorAddr is
+// empty.
 func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 	if monitorAddr == "" {
 		return nil, errors.New("kvservice: no address of a view service given")
