@@ -267,7 +267,8 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 	}
 	var why error
 	c.post(func(l *clientLoop) {
-		if l.clerk.View().Viewnum == 0 {
+		// Once it has been answered, why is the caller's again.
+		if l.waiting[id] != nil && l.clerk.View().Viewnum == 0 {
 			why = l.viewErr
 		}
 		l.clerk.Cancel(id)

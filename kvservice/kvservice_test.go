@@ -137,6 +137,33 @@ func TestContextErrorNamesTheViewServiceThatIsNotThere(t *testing.T) {
 	require.NotErrorIs(t, err, ErrOutcomeUnknown, "it was never sent")
 }
 
+// S5: a request that its caller gives up while the client is being closed is
+// answered by one of the two, and the other leaves the caller's error alone. (It is
+// the race detector that would tell.)
+func TestCancelDuringCloseLeavesTheAnswerAlone(t *testing.T) {
+	addr := filepath.Join(socketDir(t), "nobody")
+	for round := range 100 {
+		c := MakeKVClient(addr)
+		ctx, cancel := context.WithCancel(context.Background())
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				err := c.PutContext(ctx, "k", "v")
+				if !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) {
+					t.Errorf("neither cancelled nor closed: %v", err)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond) // until the view service was found missing
+		wg.Go(func() {
+			time.Sleep(time.Duration(round%8) * 4 * time.Microsecond)
+			cancel()
+		})
+		c.Close()
+		wg.Wait()
+	}
+}
+
 func TestBrokenInvariantStopsThatServerOnly(t *testing.T) {
 	dir := socketDir(t)
 	m := startMonitor(t, dir)

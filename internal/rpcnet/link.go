@@ -256,6 +256,9 @@ func (l *link) encodeNext(enc *encoder, batch *[]placed) bool {
 		l.owed--
 		l.mu.Unlock()
 		c.settle(notSent(err))
+		if l.perCall {
+			l.shut(errDone) // it has no other call to wait for
+		}
 		return true
 	}
 	*batch = append(*batch, placed{c, start})

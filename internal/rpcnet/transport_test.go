@@ -397,6 +397,23 @@ func TestRequestThatCannotBeEncodedHarmsNobody(t *testing.T) {
 	w.locked(func() { require.Len(t, w.conns, 1) })
 }
 
+// Nobody else would ever end a connection whose one call is over.
+func TestRequestThatCannotBeEncodedEndsItsOwnConnection(t *testing.T) {
+	addr, w := start(t, ServerConfig{StallTimeout: 10 * patience}) // it would end it, too
+	tr := client(t, TransportConfig{DialPerCall: true, MaxFrame: 1 << 10})
+	for range 3 {
+		_, err := Call[Msg](bg(t), tr, addr, "Probe.Same", &Msg{Text: strings.Repeat("x", 4<<10)})
+		require.ErrorIs(t, err, ErrFrameTooLarge)
+		require.ErrorIs(t, err, ErrNotSent)
+	}
+	eventually(t, "no connection is left", func() bool {
+		tr.hub.mu.Lock()
+		defer tr.hub.mu.Unlock()
+		return len(tr.hub.links) == 0
+	})
+	w.locked(func() { require.Zero(t, len(w.ran)) })
+}
+
 func TestReplyOfAnotherTypeHarmsNobody(t *testing.T) {
 	addr, w := start(t, ServerConfig{})
 	tr := client(t, TransportConfig{})
