@@ -80,6 +80,7 @@ func (s *KVServer) run() {
 	l := &s.loop
 	ticker := time.NewTicker(l.tick)
 	defer ticker.Stop()
+	ticked := time.Now()
 	defer l.resetLinks()
 	l.core.Ping() // the first view forms in a round trip, not with the first tick
 	l.carryOut()
@@ -89,9 +90,12 @@ func (s *KVServer) run() {
 		case <-s.ctx.Done():
 			return
 		case <-ticker.C:
-			l.core.Clock(time.Now().UnixMilli())
+			now := time.Now()
+			l.core.Clock(now.UnixMilli())
 			l.tellMotion()
-			l.core.Tick()
+			for range ticksUntil(now, &ticked, l.tick) {
+				l.core.Tick()
+			}
 		case e := <-s.inbox:
 			l.core.Clock(time.Now().UnixMilli())
 			e(l)
@@ -102,6 +106,19 @@ func (s *KVServer) run() {
 			ticker.Reset(l.tick)
 		}
 	}
+}
+
+// ticksUntil returns how many ticks have passed since the last one counted, and
+// counts them: on a busy machine a ticker drops some, and pings that come late
+// for it would look like a dying server. After a long stop, such as that of a
+// suspended process, no more than a ping interval is made good.
+func ticksUntil(now time.Time, last *time.Time, tick time.Duration) int {
+	n := int(now.Sub(*last) / tick)
+	*last = last.Add(time.Duration(n) * tick)
+	if n > ticksPerPing {
+		return ticksPerPing
+	}
+	return n
 }
 
 // fail stops this server, and only it, because an invariant broke.
