@@ -257,6 +257,20 @@ func TestShutdownOfALonePrimarySaysWhatItWaitsForAndGoesOnServing(t *testing.T) 
 	require.Equal(t, "w", c.Get("k"))
 }
 
+func TestTicksThatATickerDropsAreMadeGood(t *testing.T) {
+	start := time.Now()
+	last := start
+	at := func(ms int) int {
+		return ticksUntil(start.Add(time.Duration(ms)*time.Millisecond), &last, 10*time.Millisecond)
+	}
+	require.Equal(t, 1, at(10))
+	require.Equal(t, 0, at(19), "a tick that comes early is not counted twice")
+	require.Equal(t, 1, at(21))
+	require.Equal(t, 4, at(65))
+	require.Equal(t, ticksPerPing, at(60_000), "not all of a long stop")
+	require.Equal(t, 1, at(60_010))
+}
+
 func TestLimitsDecideTheFrame(t *testing.T) {
 	require.GreaterOrEqual(t, Limits{}.frame(), 64<<20)
 	big := Limits{MaxValue: 100 << 20}
