@@ -156,12 +156,13 @@ func Draw(seed uint64) Options {
 		CoolDownPings: among(2, 10),
 		ForgetPings:   among(10, 100),
 	}
-	o.Clerk = clerk.Config{AttemptTicks: among(10, 80), BackoffTicksMax: 16}
+	o.Clerk = clerk.Config{AttemptTicks: among(10, 80), DoubtTicks: among(0, 30), BackoffTicksMax: 16}
 	if maybe(0.4) {
 		o.Limits.SessionTTLMillis = int64(among(300, 1500))
 		o.Limits.ExpireEveryMillis = int64(among(20, 200))
 		if maybe(0.3) { // sessions that nobody uses must go, or none can be opened
 			o.Limits.MaxSessions = o.Clients + among(1, 4)
+			o.Limits.SpareIdleMillis = int64(among(20, 1500))
 		}
 	}
 	if maybe(0.2) {

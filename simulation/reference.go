@@ -50,19 +50,26 @@ func (r *reference) apply(w *World, e replica.Entry, reply []byte) {
 	case store.OpenSession:
 		r.open(w, &c, e, got)
 	case store.Expire:
-		// order does not matter: each session is looked at on its own
-		for id, s := range r.sessions {
-			if e.Time-s.used >= int64(c.AgeMillis) {
-				delete(r.sessions, id)
-				w.cover.count(Expiries)
-			}
-		}
+		r.expire(w, e, c.AgeMillis)
 	case store.Update:
 		r.update(w, &c, e, got)
 	}
 }
 
+func (r *reference) expire(w *World, e replica.Entry, age uint64) {
+	// order does not matter: each session is looked at on its own
+	for id, s := range r.sessions {
+		if e.Time-s.used >= int64(age) {
+			delete(r.sessions, id)
+			w.cover.count(Expiries)
+		}
+	}
+}
+
 func (r *reference) open(w *World, c *store.Command, e replica.Entry, got store.Reply) {
+	if uint64(len(r.sessions)) >= c.MaxSessions && c.AgeMillis > 0 {
+		r.expire(w, e, c.AgeMillis)
+	}
 	if uint64(len(r.sessions)) >= c.MaxSessions {
 		if got.Err != tandem.ErrTooManySessions {
 			w.fail("S4", "entry %d opened a session beyond the bound of %d", e.Index, c.MaxSessions)

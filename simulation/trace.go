@@ -26,7 +26,6 @@ type happening struct {
 	said  string
 	rule  string
 	view  uint
-	state string
 }
 
 func (t *trace) add(h happening) {

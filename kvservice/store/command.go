@@ -65,7 +65,8 @@ type Command struct {
 	// MaxSessions bounds the table to which an OpenSession adds.
 	MaxSessions uint64
 
-	// AgeMillis is what an Expire counts as too long without use.
+	// AgeMillis is what an Expire counts as too long without use, and what an
+	// OpenSession does that finds the table full; there zero is never.
 	AgeMillis uint64
 }
 
@@ -96,14 +97,14 @@ func (c *Command) Check() error {
 		only.Session, only.Number = c.Session, c.Number
 		only.MaxValue, only.ReplyBudget = c.MaxValue, c.ReplyBudget
 	case OpenSession:
-		only.MaxSessions = c.MaxSessions
+		only.MaxSessions, only.AgeMillis = c.MaxSessions, c.AgeMillis
 	case Expire:
-		if c.AgeMillis > math.MaxInt64 {
-			return errAge
-		}
 		only.AgeMillis = c.AgeMillis
 	default:
 		return errKind
+	}
+	if c.AgeMillis > math.MaxInt64 {
+		return errAge
 	}
 	if c.Session != only.Session || c.Number != only.Number ||
 		c.MaxValue != only.MaxValue || c.ReplyBudget != only.ReplyBudget ||
@@ -156,6 +157,7 @@ func (c *Command) Append(b []byte) []byte {
 	case OpenSession:
 		b = append(b, tagOpenSession)
 		b = binary.AppendUvarint(b, c.MaxSessions)
+		b = binary.AppendUvarint(b, c.AgeMillis)
 	case Expire:
 		b = append(b, tagExpire)
 		b = binary.AppendUvarint(b, c.AgeMillis)
@@ -193,6 +195,7 @@ func DecodeCommand(b []byte) (Command, error) {
 	case tagOpenSession:
 		c.Kind = OpenSession
 		c.MaxSessions = r.uvarint()
+		c.AgeMillis = r.uvarint()
 	case tagExpire:
 		c.Kind = Expire
 		c.AgeMillis = r.uvarint()

@@ -13,7 +13,7 @@ import (
 // same bytes, so there is one encoding of each command.
 func FuzzDecodeCommand(f *testing.F) {
 	for _, c := range []Command{
-		{Kind: OpenSession, MaxSessions: 1 << 40},
+		{Kind: OpenSession, MaxSessions: 1 << 40, AgeMillis: 1 << 20},
 		{Kind: Expire, AgeMillis: 1800000},
 		{Kind: Update, Session: 1, Number: 2, MaxValue: 3, ReplyBudget: 4, Writes: []Write{
 			{Key: "a", Value: "b"}, {Op: tandem.OpCompareAndSwap, Value: "v", Expected: "e"}, {Op: tandem.OpDelete, Key: "k"},

@@ -10,9 +10,15 @@ type Limits struct {
 	// MaxValue bounds a value, in bytes, also one that an Append would make.
 	// 16 MiB.
 	MaxValue int
-	// MaxSessions bounds the session table. 65,536. At the bound no session is
-	// opened; those that exist go on.
+	// MaxSessions bounds the session table. 65,536. At the bound a new session
+	// takes the place of those that have been idle for SpareIdleMillis; if there
+	// are none, it is not opened, and those that exist go on.
 	MaxSessions int
+	// SpareIdleMillis is how long a session must have been idle to be given up
+	// for a new one when the table is full, in milliseconds of the log's time. A
+	// minute, which is far longer than a request is retried without success
+	// while the group serves.
+	SpareIdleMillis int64
 	// ReplyBudget bounds the bytes of stored replies that hold data, together.
 	// 64 MiB. A reply beyond it costs the sessions that have been idle longest
 	// and hold such a reply; one that alone exceeds it is kept all the same.
@@ -44,6 +50,7 @@ func (l Limits) withDefaults() Limits {
 	orElse(&l.MaxKey, 64<<10)
 	orElse(&l.MaxValue, 16<<20)
 	orElse(&l.MaxSessions, 65_536)
+	orElse(&l.SpareIdleMillis, 60*1000)
 	orElse(&l.ReplyBudget, 64<<20)
 	orElse(&l.SessionTTLMillis, 30*60*1000)
 	orElse(&l.ExpireEveryMillis, 10*1000)

@@ -65,6 +65,11 @@ func (m *model) apply(c *Command, index uint64, now int64) Reply {
 	}
 	switch c.Kind {
 	case OpenSession:
+		if uint64(len(m.sessions)) >= c.MaxSessions && c.AgeMillis > 0 {
+			maps.DeleteFunc(m.sessions, func(_ uint64, s Session) bool {
+				return uint64(now-s.UsedMillis) >= c.AgeMillis
+			})
+		}
 		if uint64(len(m.sessions)) >= c.MaxSessions {
 			return Reply{Err: tandem.ErrTooManySessions}
 		}
@@ -168,7 +173,11 @@ func someSession(t *rapid.T, s *Store) uint64 {
 func someCommand(t *rapid.T, s *Store) Command {
 	switch rapid.IntRange(0, 19).Draw(t, "kind") {
 	case 0, 1, 2:
-		return Command{Kind: OpenSession, MaxSessions: rapid.SampledFrom([]uint64{6, 6, 6, 1, 0}).Draw(t, "max")}
+		return Command{
+			Kind:        OpenSession,
+			MaxSessions: rapid.SampledFrom([]uint64{6, 6, 6, 1, 0}).Draw(t, "max"),
+			AgeMillis:   rapid.SampledFrom([]uint64{0, 0, 1, 50, 500}).Draw(t, "spare"),
+		}
 	case 3:
 		return Command{Kind: Expire, AgeMillis: rapid.SampledFrom([]uint64{100, 50, 20, 0}).Draw(t, "age")}
 	}

@@ -44,7 +44,7 @@ func step(t *testing.T, l *log, d *datadriven.TestData) string {
 	case "open":
 		limit = 100
 		d.MaybeScanArgs(t, "max", &limit)
-		return describe(l, l.command(t, Command{Kind: OpenSession, MaxSessions: limit}))
+		return describe(l, l.command(t, Command{Kind: OpenSession, MaxSessions: limit, AgeMillis: age}))
 	case "do":
 		d.MaybeScanArgs(t, "max", &limit)
 		c := Command{Kind: Update, Session: s, Number: n, ReplyBudget: budget, MaxValue: limit}

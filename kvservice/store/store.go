@@ -147,6 +147,9 @@ func (s *Store) touch(ses Session) {
 
 // openSession opens a session (rule S4) whose id is the entry's index.
 func (s *Store) openSession(c *Command) []byte {
+	if uint64(s.sessions.len()) >= c.MaxSessions && c.AgeMillis > 0 {
+		s.sessions.expire(s.time, c.AgeMillis) // those of clients long gone make room (rule S4)
+	}
 	if uint64(s.sessions.len()) >= c.MaxSessions {
 		return bareReply(tandem.ErrTooManySessions)
 	}

@@ -27,7 +27,7 @@ func PutCommand(args *tandem.PutArgs, l Limits) ([]byte, error) {
 		op = tandem.OpPutHash
 	}
 	if op == tandem.OpOpenSession {
-		c := Command{Kind: OpenSession, MaxSessions: uint64(l.MaxSessions)}
+		c := Command{Kind: OpenSession, MaxSessions: uint64(l.MaxSessions), AgeMillis: uint64(l.SpareIdleMillis)}
 		return c.Append(nil), nil
 	}
 	w := Write{Op: op, Key: args.Key, Value: args.Value}

@@ -65,7 +65,7 @@ func TestCommandsCarryTheLimitsThatDecideThem(t *testing.T) {
 		tandem.OpAppend:         {Kind: Update, Session: 1, Number: 2, MaxValue: 10, Writes: []Write{{Op: tandem.OpAppend, Key: "k", Value: "v"}}},
 		tandem.OpDelete:         {Kind: Update, Session: 1, Number: 2, Writes: []Write{{Op: tandem.OpDelete, Key: "k"}}},
 		tandem.OpCompareAndSwap: {Kind: Update, Session: 1, Number: 2, Writes: []Write{{Op: tandem.OpCompareAndSwap, Key: "k", Value: "v", Expected: "e"}}},
-		tandem.OpOpenSession:    {Kind: OpenSession, MaxSessions: 11},
+		tandem.OpOpenSession:    {Kind: OpenSession, MaxSessions: 11, AgeMillis: 60_000},
 	} {
 		b, err := PutCommand(&tandem.PutArgs{Op: op, Key: "k", Value: "v", Expected: "e", Session: 1, Number: 2}, l)
 		require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestCommandsCarryTheLimitsThatDecideThem(t *testing.T) {
 
 func TestDefaultLimitsAreTheStatedOnes(t *testing.T) {
 	require.Equal(t, Limits{
-		MaxKey: 65536, MaxValue: 16777216, MaxSessions: 65536, ReplyBudget: 67108864,
+		MaxKey: 65536, MaxValue: 16777216, MaxSessions: 65536, SpareIdleMillis: 60000, ReplyBudget: 67108864,
 		SessionTTLMillis: 1800000, ExpireEveryMillis: 10000,
 		PageBytes: 1048576, PagePairs: 10000, MaxCursors: 64, CursorTicks: 600,
 	}, DefaultLimits())
