@@ -98,7 +98,10 @@ type clientLoop struct {
 	lastID  clerk.RequestID
 	waiting map[clerk.RequestID]chan<- clerk.Done
 	calls   map[clerk.CallID]*rpcnet.Pending
-	viewErr error // why the view service could not be asked, last
+
+	// Why nothing gets on, for the error of a request that is given up.
+	viewErr error // what the view service said last, if it was no view
+	callErr error // what came of the last call to a server, if it was no answer
 }
 
 func (l *clientLoop) run() {
@@ -192,18 +195,55 @@ func startCall[R any](l *clientLoop, call *clerk.Call, method string, args any, 
 	p, err := rpcnet.Start(c.transport, call.Addr, method, args, func(reply *R, err error) {
 		c.post(func(l *clientLoop) {
 			delete(l.calls, id)
-			if err != nil {
+			if l.callErr = err; err != nil {
 				l.clerk.Failed(id, !errors.Is(err, rpcnet.ErrNotSent))
 				return
+			}
+			if code := refusal(reply); code != tandem.OK {
+				l.callErr = fmt.Errorf("%s at %s: %w", method, call.Addr, code)
 			}
 			replied(l.clerk, id, reply)
 		})
 	})
 	if err != nil {
+		l.callErr = err
 		l.clerk.Failed(id, false)
 		return
 	}
 	l.calls[id] = p
+}
+
+// refusal returns the code with which a server refused to serve a call for now,
+// OK if it did serve.
+func refusal(reply any) tandem.Err {
+	code := tandem.OK
+	switch r := reply.(type) {
+	case *tandem.PutReply:
+		code = r.Err
+	case *tandem.GetReply:
+		code = r.Err
+	case *tandem.ScanReply:
+		code = r.Err
+	}
+	switch code {
+	case tandem.ErrWrongServer, tandem.ErrWrongCluster, tandem.ErrBusy, tandem.ErrTooManySessions:
+		return code
+	}
+	return tandem.OK
+}
+
+// trouble says what requests are waiting for.
+func (l *clientLoop) trouble() error {
+	v := l.clerk.View()
+	switch {
+	case v.Viewnum == 0 && l.viewErr != nil:
+		return l.viewErr
+	case v.Viewnum == 0:
+		return fmt.Errorf("no view yet from the view service at %s", l.client.monitorAddr)
+	case l.callErr != nil:
+		return l.callErr
+	}
+	return fmt.Errorf("no answer yet from %s, the primary of view %d", v.Primary, v.Viewnum)
 }
 
 func (l *clientLoop) ask(ask clerk.AskView) {
@@ -215,10 +255,12 @@ func (l *clientLoop) ask(ask clerk.AskView) {
 			Wait: viewWait, Viewnum: ask.Viewnum, Cluster: ask.Cluster, Group: ask.Group,
 		})
 		c.post(func(l *clientLoop) {
-			l.viewErr = err
-			if err != nil {
+			if l.viewErr = err; err != nil {
 				l.clerk.ViewFailed()
 				return
+			}
+			if reply.Err != "" && reply.Err != tandem.OK {
+				l.viewErr = fmt.Errorf("the view service at %s: %w", c.monitorAddr, reply.Err)
 			}
 			l.clerk.ViewReplied(reply)
 		})
@@ -268,8 +310,8 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 	var why error
 	c.post(func(l *clientLoop) {
 		// Once it has been answered, why is the caller's again.
-		if l.waiting[id] != nil && l.clerk.View().Viewnum == 0 {
-			why = l.viewErr
+		if l.waiting[id] != nil {
+			why = l.trouble()
 		}
 		l.clerk.Cancel(id)
 	})

@@ -29,8 +29,9 @@ type OpError struct {
 	// Err is why: a tandem.Err, the context's error, ErrClosed or
 	// ErrSessionLost, possibly wrapped.
 	Err error
-	// Because says more, if more is known: with a context's error, why no view
-	// service could be reached.
+	// Because says more with a context's error: what the operation was waiting
+	// for when it was given up, such as a view service that cannot be reached, or
+	// a primary that refuses connections.
 	Because error
 }
 
@@ -43,7 +44,7 @@ func (e *OpError) Error() string {
 	}
 	s := fmt.Sprintf("%s %q: %v", e.Op, key, e.Err)
 	if e.Because != nil {
-		s += fmt.Sprintf(" (no view yet: %v)", e.Because)
+		s += fmt.Sprintf(" (%v)", e.Because)
 	}
 	if e.unknown() && !errors.Is(e.Err, clerk.ErrSessionLost) {
 		s += "; " + ErrOutcomeUnknown.Error()

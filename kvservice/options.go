@@ -101,12 +101,14 @@ type Option func(*options)
 
 func makeOptions(opts []Option) options {
 	o := options{
-		logger:         slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 		closeTimeout:   DefaultCloseTimeout,
 		attemptTimeout: defaultAttemptTimeout,
 	}
 	for _, opt := range opts {
 		opt(&o)
+	}
+	if o.logger == nil {
+		o.logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	}
 	o.limits = o.limits.withDefaults()
 	return o

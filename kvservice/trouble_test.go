@@ -1,0 +1,75 @@
+package kvservice
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tandemkv/tandem"
+)
+
+// Whoever gives up should learn what he was waiting for.
+func TestErrorOfARequestGivenUpSaysWhatItWaitedFor(t *testing.T) {
+	giveUp := func(t *testing.T, c *KVClient) error {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		defer cancel()
+		err := c.PutContext(ctx, "k", "v")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		return err
+	}
+	client := func(t *testing.T, monitor string) *KVClient {
+		c := MakeKVClient(monitor)
+		t.Cleanup(c.Close)
+		return c
+	}
+
+	t.Run("there is no view", func(t *testing.T) {
+		m := startMonitor(t, socketDir(t))
+		err := giveUp(t, client(t, m.Addr()))
+		require.ErrorContains(t, err, "no view yet from the view service at "+m.Addr())
+	})
+	t.Run("the view service lost its memory", func(t *testing.T) {
+		dir := socketDir(t)
+		m := startMonitor(t, dir)
+		s := startServer(t, m, filepath.Join(dir, "a"))
+		client(t, m.Addr()).Put("k", "v")
+		m.Kill()
+		m = startMonitor(t, dir)
+		require.Eventually(t, func() bool { return m.Status().LostMemory }, 20*time.Second, time.Millisecond)
+		err := giveUp(t, client(t, m.Addr()))
+		require.ErrorIs(t, err, tandem.ErrLostMemory)
+		require.ErrorContains(t, err, m.Addr())
+		s.Kill()
+	})
+	t.Run("the primary is gone", func(t *testing.T) {
+		dir := socketDir(t)
+		m := startMonitor(t, dir)
+		s := startServer(t, m, filepath.Join(dir, "a"))
+		c := client(t, m.Addr())
+		c.Put("k", "v")
+		s.Kill()
+		require.ErrorContains(t, giveUp(t, c), s.Addr())
+	})
+	t.Run("there is no room for a session", func(t *testing.T) {
+		dir := socketDir(t)
+		m := startMonitor(t, dir)
+		startServer(t, m, filepath.Join(dir, "a"), WithLimits(Limits{MaxSessions: 1}))
+		client(t, m.Addr()).Put("k", "v")
+		err := giveUp(t, client(t, m.Addr()))
+		require.ErrorIs(t, err, tandem.ErrTooManySessions)
+		require.NotErrorIs(t, err, ErrOutcomeUnknown)
+	})
+}
+
+func TestNilLoggerIsTheDefault(t *testing.T) {
+	dir := socketDir(t)
+	m := startMonitor(t, dir)
+	startServer(t, m, filepath.Join(dir, "a"), WithLogger(nil))
+	c := MakeKVClient(m.Addr(), WithLogger(nil))
+	defer c.Close()
+	c.Put("k", "v")
+}
