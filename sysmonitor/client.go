@@ -177,5 +177,14 @@ func call[R any](ctx context.Context, c *Client, method string, args any) (*R, e
 			break
 		}
 	}
-	return nil, fmt.Errorf("view service: %w", errors.Join(errs...))
+	return nil, fmt.Errorf("view service: %w", inOneLine(errs))
+}
+
+// inOneLine joins errors as errors.Join does, without breaking the line.
+func inOneLine(errs []error) error {
+	args := make([]any, len(errs))
+	for i, err := range errs {
+		args[i] = err
+	}
+	return fmt.Errorf(strings.TrimSuffix(strings.Repeat("%w; ", len(errs)), "; "), args...)
 }

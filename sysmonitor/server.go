@@ -44,12 +44,12 @@ type MonitorServer struct {
 }
 
 // StartServer starts a view service on addr, as the lab does: a path of a Unix
-// socket if it holds a slash, else host:port. It panics if it cannot, with a
-// message that names the address; Start returns the error instead.
+// socket if it holds a slash, else host:port. It panics if it cannot, with
+// the error that Start returns instead, which names the address.
 func StartServer(addr string) *MonitorServer {
 	s, err := Start(addr)
 	if err != nil {
-		panic(fmt.Sprintf("sysmonitor.StartServer: %v", err))
+		panic(err)
 	}
 	return s
 }

@@ -241,7 +241,7 @@ func TestErrorsNameTheAddress(t *testing.T) {
 	_, err := Start(m.Addr())
 	require.ErrorIs(t, err, syscall.EADDRINUSE)
 	require.ErrorContains(t, err, m.Addr())
-	require.PanicsWithValue(t, "sysmonitor.StartServer: "+err.Error(), func() { StartServer(m.Addr()) })
+	require.PanicsWithError(t, err.Error(), func() { StartServer(m.Addr()) })
 
 	long := filepath.Join(t.TempDir(), strings.Repeat("m", 200))
 	_, err = Start(long)

@@ -44,6 +44,9 @@ func Listen(addr string) (net.Listener, error) {
 }
 
 func listen(addr string) (net.Listener, error) {
+	if addr == "" {
+		return nil, errors.New("no address given") // net would take it for every interface
+	}
 	if Network(addr) == "tcp" {
 		l, err := net.Listen("tcp", addr)
 		return l, reason(err)
