@@ -236,10 +236,16 @@ func (r *Replica) PingReplied(seq uint64, reply tandem.PingReply) {
 		return // rule V0: nothing was announced
 	}
 	r.ViewHeard(reply.View, reply.Active)
-	if r.leaving && r.leftWith != 0 && seq >= r.leftWith && r.isSpare(reply) {
+	if !r.leaving || r.leftWith == 0 || seq < r.leftWith {
+		return
+	}
+	switch {
+	case r.isSpare(reply):
 		r.note("V11", 0, "left")
 		r.refuseParked()
 		r.out.Departed = true
+	case !r.isMember():
+		r.pingIn = 1 // its heir needs a round trip or two, not an interval
 	}
 }
 
