@@ -306,6 +306,22 @@ func (c slowConn) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// V2, V8: a primary that has much to do is not a dead one, nor is its backup.
+func TestSlowRequestsDoNotHoldUpPingsOrAnswers(t *testing.T) {
+	dir := socketDir(t)
+	m := startMonitor(t, dir)
+	a := startServer(t, m, filepath.Join(dir, "a"))
+	require.Eventually(t, func() bool { return a.Status().Authority == "solo" }, 20*time.Second, time.Millisecond)
+	startServer(t, m, filepath.Join(dir, "b"))
+	require.Eventually(t, func() bool { return a.Status().BackupInSync && a.Status().Active }, 20*time.Second, time.Millisecond)
+	before := m.Status().View
+	for range 400 { // in one batch they would take three times as long as a server may be silent
+		a.post(func(*loop) { time.Sleep(4 * time.Millisecond) })
+	}
+	a.Status() // comes after them
+	require.Equal(t, before, m.Status().View, "history: %+v", m.Status().History)
+}
+
 // A large value takes longer to reach the backup than a backup may be silent.
 // What moves is not silent (rule V8).
 func TestLargeValueOnASlowLinkIsNoReasonToDropTheBackup(t *testing.T) {

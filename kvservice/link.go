@@ -102,7 +102,7 @@ func (l *loop) call(k *link, batch *Batch) {
 	n := k.lastCall
 	p, err := rpcnet.Start(s.transport.Lane(k.name.lane), k.name.addr, "KVServer.Replicate", batch,
 		func(reply *Batch, err error) {
-			s.post(func(l *loop) { l.returned(k, n, reply, err) })
+			s.postNews(func(l *loop) { l.returned(k, n, reply, err) })
 		})
 	if err != nil {
 		l.core.Lost()

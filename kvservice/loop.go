@@ -35,7 +35,6 @@ type loop struct {
 	view     tandem.View // as of the last batch
 	moved    uint64      // to its backup, in motionUnits
 
-	pings   int // under way
 	leaving []chan struct{}
 }
 
@@ -96,10 +95,14 @@ func (s *KVServer) run() {
 			for range ticksUntil(now, &ticked, l.tick) {
 				l.core.Tick()
 			}
+		case e := <-s.news:
+			l.core.Clock(time.Now().UnixMilli())
+			e(l)
+			l.drain(s.news, s.inbox)
 		case e := <-s.inbox:
 			l.core.Clock(time.Now().UnixMilli())
 			e(l)
-			l.drain(s.inbox)
+			l.drain(s.news, s.inbox)
 		}
 		l.carryOut()
 		if l.tick != tick {
@@ -131,13 +134,26 @@ func (s *KVServer) fail(broken *tandem.InvariantError) {
 }
 
 // drain runs the events that have arrived meanwhile, so that their effects share
-// messages.
-func (l *loop) drain(inbox chan event) {
+// messages. News comes first: an answer of the backup's that waited behind a
+// second's worth of requests would look like silence (rule V8). It takes a tick at
+// most, since pings wait for it, too (rule V2): some hundred large requests together
+// take longer than a server may be silent.
+func (l *loop) drain(news, inbox chan event) {
+	began := time.Now()
 	for range maxStep {
+		var e event
 		select {
-		case e := <-inbox:
-			e(l)
+		case e = <-news:
 		default:
+			select {
+			case e = <-news:
+			case e = <-inbox:
+			default:
+				return
+			}
+		}
+		e(l)
+		if time.Since(began) > l.tick {
 			return
 		}
 	}

@@ -19,21 +19,21 @@ const (
 
 // ping sends a ping of the core's, and brings it the answer.
 func (l *loop) ping(args tandem.PingArgs) {
-	if l.pings >= maxPings {
+	s := l.server
+	if s.pings.Load() >= maxPings {
 		return // the next tick's says the same and more
 	}
-	l.pings++
-	s := l.server
+	s.pings.Add(1)
 	timeout := sysmonitor.DeadPings * l.interval()
 	s.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, timeout)
 		defer cancel()
 		reply, err := s.monitor.PingServer(ctx, args)
-		s.post(func(l *loop) {
-			l.pings--
-			if err != nil {
-				return
-			}
+		s.pings.Add(-1) // at once: what waits for the core must not hold up the next
+		if err != nil {
+			return
+		}
+		s.postNews(func(l *loop) {
 			l.follow(reply.PingInterval)
 			l.core.PingReplied(args.Seq, *reply)
 		})
@@ -61,7 +61,7 @@ func (s *KVServer) watch() {
 			// What the core refuses must not be asked for again at once, so this
 			// goes by what was heard, not by what was adopted.
 			held = reply.View.Viewnum
-			if !s.post(func(l *loop) { l.core.ViewHeard(reply.View, reply.Active) }) {
+			if !s.postNews(func(l *loop) { l.core.ViewHeard(reply.View, reply.Active) }) {
 				return
 			}
 			continue

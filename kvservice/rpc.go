@@ -152,7 +152,7 @@ func (h *handler) Arrived(_ string, args any) {
 	}
 	b.arrival = a
 	messages := b.Messages
-	h.server.post(func(l *loop) {
+	h.server.postNews(func(l *loop) {
 		l.arrivals = append(l.arrivals, a)
 		for i := range messages {
 			l.core.Deliver(messages[i])

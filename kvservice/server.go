@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandemkv/tandem"
@@ -33,8 +34,10 @@ type KVServer struct {
 	transport *rpcnet.Transport
 	monitor   *sysmonitor.Client
 	motion    motion
+	pings     atomic.Int32 // under way
 
-	inbox    chan event
+	news     chan event      // from peers and the view service
+	inbox    chan event      // from everybody else
 	ctx      context.Context // ends when the server is to stop at once
 	halt     context.CancelFunc
 	stopOnce sync.Once
@@ -89,6 +92,7 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 		self:    tandem.Server{Addr: name, Incarnation: drawIncarnation()},
 		log:     o.logger.With("server", name),
 		monitor: monitor,
+		news:    make(chan event, inboxSize),
 		inbox:   make(chan event, inboxSize),
 		gone:    make(chan struct{}),
 	}
@@ -227,14 +231,20 @@ func (s *KVServer) Close() error {
 
 // post hands an event to the core, waiting for room. It returns false if the
 // server stops first; the event may then be lost.
-func (s *KVServer) post(e event) bool {
+func (s *KVServer) post(e event) bool { return s.postTo(s.inbox, e) }
+
+// postNews is post for what the view service and the other servers say. It does
+// not wait behind requests.
+func (s *KVServer) postNews(e event) bool { return s.postTo(s.news, e) }
+
+func (s *KVServer) postTo(inbox chan event, e event) bool {
 	select {
 	case <-s.ctx.Done():
 		return false
 	default:
 	}
 	select {
-	case s.inbox <- e:
+	case inbox <- e:
 		return true
 	case <-s.ctx.Done():
 		return false
