@@ -149,6 +149,9 @@ func Draw(seed uint64) Options {
 	if maybe(0.2) {
 		o.Replica.MaxTransferBytes = among(200, 2000)
 	}
+	if maybe(0.2) {
+		o.Replica.MaxAnswerBytes = among(1, 60)
+	}
 	o.View = view.Config{
 		TicksPerPing:  o.Replica.PingTicks,
 		DeadPings:     among(3, 6),

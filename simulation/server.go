@@ -119,11 +119,15 @@ func (s *server) drain() {
 		e := s.core.TakeEffects()
 		s.look()
 		s.carryOut(&e)
+		more := s.answersGone(&e)
 		if e.Departed {
 			w.cover.count(Left)
 			w.oracle.departed(s)
 			w.stop(s.node, w.upTo(w.opt.Faults.LastMillis))
 			return
+		}
+		if e.Keep == nil && more {
+			continue
 		}
 		if e.Keep == nil || w.diskDelay() > 0 || s.diskFree > w.now {
 			if e.Keep != nil {
@@ -134,6 +138,20 @@ func (s *server) drain() {
 		s.generation, s.onDisk = e.Keep.Generation, e.Keep.Last
 		s.core.Durable(e.Keep.Generation, e.Keep.Last)
 	}
+}
+
+// answersGone tells the core that its replies have left; what waited for that is
+// among the effects of the next time.
+func (s *server) answersGone(e *replica.Effects) (more bool) {
+	bytes := 0
+	for i := range e.Replies {
+		bytes += len(e.Replies[i].Payload)
+	}
+	if bytes == 0 || s.w.opt.Replica.MaxAnswerBytes == 0 {
+		return false
+	}
+	s.core.AnswersGone(bytes)
+	return true
 }
 
 // diskDelay draws how long the next write takes.

@@ -77,7 +77,7 @@ func (r *Replica) order(payload []byte) uint64 {
 	e := Entry{
 		Epoch:   uint64(r.view.Viewnum),
 		Index:   last + 1,
-		Time:    max(floor, r.clock),
+		Time:    max(floor, r.clock+r.offset),
 		Payload: payload,
 	}
 	r.log.add(e)
@@ -87,6 +87,16 @@ func (r *Replica) order(payload []byte) uint64 {
 	}
 	r.keep(e)
 	return e.Index
+}
+
+// continueTime lets the log's time go on from its last entry, at the pace of this
+// server's clock: servers' clocks differ, and a successor whose clock is ahead
+// must not let every session expire at a stroke, nor one whose clock is behind
+// make time stand still.
+func (r *Replica) continueTime() {
+	if _, last := r.log.stamp(r.log.last()); last > 0 {
+		r.offset = last - r.clock
+	}
 }
 
 // keep asks for an entry to be made durable. Until Durable comes back the entry
@@ -167,7 +177,7 @@ func (r *Replica) housekeep() {
 		return
 	}
 	_, floor := r.log.stamp(r.log.last())
-	if payload := r.machine.Housekeeping(max(floor, r.clock)); payload != nil {
+	if payload := r.machine.Housekeeping(max(floor, r.clock+r.offset)); payload != nil {
 		r.order(payload)
 	}
 }

@@ -45,12 +45,16 @@ type Config struct {
 	UnreachableTicks int // without progress before the backup is reported (rule V8); default 100
 	ParkTicks        int // that a request waits for authority before it is refused; default 200
 
-	MaxForwardBytes    int // of entries in one Forward, or one entry; default 1 MiB
-	MaxInFlight        int // entries ordered and not yet committed (rule L5); default 8192
-	MaxInFlightBytes   int // their bytes (rule L5); default 64 MiB
-	MaxTransferBytes   int // entries kept for a transfer (rule T5); default 64 MiB
-	MaxWaiting         int // requests that wait, reads and joined duplicates included; default 16384
-	MaxWaitingBytes    int // their bytes; default 64 MiB
+	MaxForwardBytes  int // of entries in one Forward, or one entry; default 1 MiB
+	MaxInFlight      int // entries ordered and not yet committed (rule L5); default 8192
+	MaxInFlightBytes int // their bytes (rule L5); default 64 MiB
+	MaxTransferBytes int // entries kept for a transfer (rule T5); default 64 MiB
+	MaxWaiting       int // requests that wait, reads and joined duplicates included; default 16384
+	MaxWaitingBytes  int // their bytes; default 64 MiB
+	// MaxAnswerBytes bounds the replies that were given and are not gone yet
+	// (AnswersGone), in bytes; beyond it requests wait, and one reply may exceed
+	// it. Default 0: no bound, and nobody need call AnswersGone.
+	MaxAnswerBytes     int
 	ChunkBytes         int // of one chunk of a transfer; default 256 KiB
 	ChunkWindow        int // chunks sent and not yet taken; default 4
 	MaxEntriesToRetain int // applied and acknowledged entries that stay before the log is trimmed; default 1024
@@ -112,6 +116,7 @@ type Replica struct {
 	machine    Machine
 
 	clock    int64 // the latest time told, in milliseconds
+	offset   int64 // from the clock to the log's time
 	pings    uint64
 	pingIn   int
 	pingNow  bool

@@ -53,6 +53,7 @@ type requests struct {
 	parked []parked // in order of arrival
 
 	waitingBytes int // of reads and parked
+	answerBytes  int // of the replies given and not gone yet, if there is a bound
 }
 
 type requestName struct{ session, number uint64 }
@@ -90,6 +91,10 @@ func (r *Replica) Submit(req Request) {
 	if (req.Cluster != 0 && r.view.Viewnum != 0 && req.Cluster != r.view.Cluster) || req.Group != r.cfg.Group {
 		r.note("V0", 0, "refused a request for another cluster or group")
 		r.refuse(req.ID, tandem.ErrWrongCluster, tandem.DidNotRun)
+		return
+	}
+	if r.full() {
+		r.park(req)
 		return
 	}
 	if req.Kind == Local {
@@ -166,7 +171,30 @@ func (r *Replica) Forget(id uint64) {
 }
 
 func (r *Replica) reply(id uint64, payload []byte) {
+	if r.cfg.MaxAnswerBytes > 0 {
+		r.requests.answerBytes += len(payload)
+	}
 	r.out.Replies = append(r.out.Replies, Reply{ID: id, Err: tandem.OK, Outcome: tandem.DidRun, Payload: payload})
+}
+
+// AnswersGone tells that replies of so many bytes have left, or never will: they
+// take no memory any more.
+func (r *Replica) AnswersGone(bytes int) {
+	if r.cfg.MaxAnswerBytes == 0 {
+		return
+	}
+	if r.requests.answerBytes -= bytes; r.requests.answerBytes < 0 {
+		r.broken("answerBytes", "%d bytes more of replies are gone than were given", -r.requests.answerBytes)
+	}
+	r.serveReads()
+	r.unpark()
+	r.leaveIfDrained()
+	r.check()
+}
+
+// full tells whether the replies given take as much memory as they may.
+func (r *Replica) full() bool {
+	return r.cfg.MaxAnswerBytes > 0 && r.requests.answerBytes >= r.cfg.MaxAnswerBytes
 }
 
 func (r *Replica) refuse(id uint64, err tandem.Err, outcome tandem.Outcome) {
@@ -250,7 +278,7 @@ func (r *Replica) fresh(w read) bool {
 func (r *Replica) serveReads() {
 	q := &r.requests
 	n := 0
-	for n < len(q.reads) && r.fresh(q.reads[n]) {
+	for n < len(q.reads) && r.fresh(q.reads[n]) && !r.full() {
 		r.reply(q.reads[n].id, r.machine.Read(q.reads[n].query))
 		q.waitingBytes -= len(q.reads[n].query)
 		n++
@@ -292,13 +320,13 @@ func (r *Replica) park(req Request) {
 // unpark lets go on, in order of arrival, what waited and need not any more.
 func (r *Replica) unpark() {
 	q := &r.requests
-	if len(q.parked) == 0 || (r.isPrimary() && r.authority == None) {
+	if len(q.parked) == 0 || r.full() || (r.isPrimary() && r.authority == None) {
 		return
 	}
 	waiting := q.parked
 	q.parked = nil
 	for i, p := range waiting {
-		if r.isPrimary() && p.Kind == Update && !r.roomToOrder(len(p.Payload)+EntryOverhead) {
+		if r.full() || (r.isPrimary() && p.Kind == Update && !r.roomToOrder(len(p.Payload)+EntryOverhead)) {
 			// No room: it and everything behind it go on waiting.
 			q.parked = append(q.parked, waiting[i:]...)
 			return

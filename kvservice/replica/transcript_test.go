@@ -32,6 +32,7 @@ import (
 //	drop [mN ...]                     all that are on their way, or these
 //	forge mN FIELD=VALUE ...          delivers an altered copy
 //	durable NAME [N] [records=N]      all that is kept, or up to index N, or the first records
+//	gone NAME N                       replies of N bytes have left
 //	tick NAME [N]     clock NAME MS   ping|lost|moving|resend|report|leave|stay NAME
 //	hold NAME         take NAME       hold: effects stay in the outbox until taken
 //	status NAME       log NAME        crash NAME
@@ -221,6 +222,8 @@ func (s *scribe) player(pos string, p *player, l line) {
 		p.Submit(p.request(l))
 	case "forget":
 		p.Forget(n)
+	case "gone":
+		p.AnswersGone(int(n))
 	case "clock":
 		p.Clock(int64(n))
 	case "tick":
@@ -264,7 +267,7 @@ func (s *scribe) newPlayer(pos string, l line) *player {
 	}
 	settings := map[string]*int{
 		"ping": &cfg.PingTicks, "heartbeat": &cfg.HeartbeatTicks, "resend": &cfg.ResendTicks,
-		"unreachable": &cfg.UnreachableTicks, "park": &cfg.ParkTicks,
+		"answers": &cfg.MaxAnswerBytes, "unreachable": &cfg.UnreachableTicks, "park": &cfg.ParkTicks,
 		"forwardbytes": &cfg.MaxForwardBytes, "inflight": &cfg.MaxInFlight, "inflightbytes": &cfg.MaxInFlightBytes,
 		"transferbytes": &cfg.MaxTransferBytes, "waiting": &cfg.MaxWaiting, "waitingbytes": &cfg.MaxWaitingBytes,
 		"chunk": &cfg.ChunkBytes, "window": &cfg.ChunkWindow, "retain": &cfg.MaxEntriesToRetain,

@@ -102,6 +102,7 @@ func (r *Replica) becomeSolo(rule string) {
 	r.authority = Solo
 	r.ackedWithBackup = false
 	r.soloBarrier = r.log.last()
+	r.continueTime()
 	r.boundReads()
 	r.note(rule, r.log.last(), "solo")
 	r.note("A6", r.log.last(), "commits its whole log")
