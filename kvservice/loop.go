@@ -47,6 +47,7 @@ func (l *loop) init(s *KVServer, machine *store.Store) {
 		MaxInFlightBytes: s.opts.limits.MaxInFlightBytes,
 		MaxTransferBytes: s.opts.limits.MaxTransferBytes,
 		MaxWaiting:       s.opts.limits.MaxWaiting,
+		MaxAnswerBytes:   s.opts.limits.MaxAnswerBytes,
 		Observer:         s.observer(),
 	})
 	l.tick = sysmonitor.PingInterval / ticksPerPing
@@ -163,6 +164,9 @@ func (l *loop) drain(news, inbox chan event) {
 // what is to be kept is durable at once, as far as it promises durability.
 func (l *loop) carryOut() {
 	l.noticeView() // first, for the messages to come are of the new view
+	if n := l.server.answersGone.Swap(0); n > 0 {
+		l.core.AnswersGone(int(n))
+	}
 	for {
 		e := l.core.TakeEffects()
 		for _, r := range e.Replies {

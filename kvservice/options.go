@@ -28,6 +28,10 @@ type Limits struct {
 	// MaxInFlightBytes bounds the updates that are ordered and not yet
 	// committed; beyond it requests wait (rule L5). Default 64 MiB.
 	MaxInFlightBytes int
+	// MaxAnswerBytes bounds the answers that clients have not taken in yet;
+	// beyond it requests wait. A connection whose peer takes nothing in is closed
+	// after 3 s. Default 32 MiB.
+	MaxAnswerBytes int
 	// MaxTransferBytes bounds the updates kept for a backup that is being
 	// brought up to date; beyond it writes are slowed to what the backup takes
 	// in (rule T5). Default 64 MiB.
@@ -68,6 +72,9 @@ func (l Limits) store() store.Limits {
 func (l Limits) withDefaults() Limits {
 	s := store.New(l.store()).Limits()
 	l.MaxKey, l.MaxValue = s.MaxKey, s.MaxValue
+	if l.MaxAnswerBytes <= 0 {
+		l.MaxAnswerBytes = 32 << 20
+	}
 	return l
 }
 

@@ -2,6 +2,7 @@ package kvservice
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/rpcnet"
@@ -14,6 +15,9 @@ import (
 type handler struct {
 	server *KVServer
 	conn   *rpcnet.Conn
+
+	mu      sync.Mutex
+	charges map[any]int // bytes that large replies take until they have left
 }
 
 // waiter is an RPC that waits for the core's answer.
@@ -54,14 +58,61 @@ func (l *loop) forget(w *waiter) {
 	if _, ok := l.waiters[w.request.ID]; ok {
 		delete(l.waiters, w.request.ID)
 		l.core.Forget(w.request.ID)
+		return
 	}
+	r := <-w.answer // it came too late to be taken
+	l.server.answersGone.Add(int64(len(r.Payload)))
 }
 
 func (l *loop) reply(r replica.Reply) {
 	if w, ok := l.waiters[r.ID]; ok {
 		delete(l.waiters, r.ID)
 		w.answer <- r
+		return
 	}
+	l.server.answersGone.Add(int64(len(r.Payload)))
+}
+
+// smallAnswer is below which a reply counts as gone once it is given, in bytes:
+// so small ones are bounded well enough by their number.
+const smallAnswer = 4 << 10
+
+// charge notes what a reply takes until Released (rule L5: what clients are slow
+// to take in is bounded, too).
+func (h *handler) charge(reply any, r replica.Reply) {
+	n := len(r.Payload)
+	if n < smallAnswer {
+		h.server.answersGone.Add(int64(n))
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.charges == nil {
+		h.charges = make(map[any]int)
+	}
+	h.charges[reply] = n
+}
+
+// Released takes back what a reply was charged with.
+func (h *handler) Released(reply any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n, ok := h.charges[reply]; ok {
+		delete(h.charges, reply)
+		h.server.answersGone.Add(int64(n))
+	}
+}
+
+// answered decodes the core's answer into the reply of a call.
+func answered[R any](h *handler, reply *R, r replica.Reply, decode func([]byte) (R, error)) error {
+	h.charge(reply, r)
+	decoded, err := decode(r.Payload)
+	if err != nil {
+		h.Released(reply) // net/rpc will not hand it on
+		return err
+	}
+	*reply = decoded
+	return nil
 }
 
 // code returns the code by which a definite refusal travels.
@@ -91,8 +142,7 @@ func (h *handler) Put(args *tandem.PutArgs, reply *tandem.PutReply) error {
 		*reply = tandem.PutReply{Err: r.Err, Outcome: r.Outcome}
 		return nil
 	}
-	*reply, err = store.PutReply(r.Payload)
-	return err
+	return answered(h, reply, r, store.PutReply)
 }
 
 // Get is the RPC for reading a key.
@@ -110,8 +160,7 @@ func (h *handler) Get(args *tandem.GetArgs, reply *tandem.GetReply) error {
 		reply.Err = r.Err
 		return nil
 	}
-	*reply, err = store.GetReply(r.Payload)
-	return err
+	return answered(h, reply, r, store.GetReply)
 }
 
 // Scan is the RPC for a page of the keys with a prefix. The first page is a read
@@ -135,8 +184,7 @@ func (h *handler) Scan(args *tandem.ScanArgs, reply *tandem.ScanReply) error {
 		reply.Err = r.Err
 		return nil
 	}
-	*reply, err = store.ScanReply(r.Payload)
-	return err
+	return answered(h, reply, r, store.ScanReply)
 }
 
 // Arrived hands the messages of a Replicate call to the core in the order in

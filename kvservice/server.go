@@ -35,6 +35,9 @@ type KVServer struct {
 	monitor   *sysmonitor.Client
 	motion    motion
 	pings     atomic.Int32 // under way
+	// answersGone is what of the replies has left since the core was last told,
+	// in bytes.
+	answersGone atomic.Int64
 
 	news     chan event      // from peers and the view service
 	inbox    chan event      // from everybody else

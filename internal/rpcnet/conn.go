@@ -39,6 +39,7 @@ type Conn struct {
 	share  *share // of the budget, for the frame that is being read
 	method string // of the request that is being read
 	hears  Arriver
+	frees  Releaser
 
 	// slots holds an element for each call that was read and not answered.
 	slots chan struct{}
@@ -80,6 +81,7 @@ func peerName(nc net.Conn) string {
 func (c *Conn) serve() {
 	name, receiver := c.server.cfg.Service(c)
 	c.hears, _ = receiver.(Arriver)
+	c.frees, _ = receiver.(Releaser)
 	// A server of its own for each connection: that is how handlers know which
 	// one they serve, and it costs microseconds.
 	dispatch := rpc.NewServer()
@@ -138,7 +140,7 @@ func (c *Conn) report() {
 // beat tells the peer that this end is alive although it does not read.
 func (c *Conn) beat() {
 	if c.out.idle() { // otherwise bytes are moving, or nobody reads them
-		c.out.put(&rpc.Response{ServiceMethod: echoMethod, Seq: beatSeq}, struct{}{})
+		c.out.put(&rpc.Response{ServiceMethod: echoMethod, Seq: beatSeq}, struct{}{}, nil)
 	}
 }
 
@@ -198,7 +200,7 @@ func (c codec) ReadRequestHeader(req *rpc.Request) error {
 			return c.unreadable(err)
 		}
 		c.frames.relieve(c.gob)
-		if _, err := c.out.put(&rpc.Response{ServiceMethod: echoMethod, Seq: req.Seq}, struct{}{}); err != nil {
+		if _, err := c.out.put(&rpc.Response{ServiceMethod: echoMethod, Seq: req.Seq}, struct{}{}, nil); err != nil {
 			return err
 		}
 	}
@@ -260,12 +262,22 @@ func (c codec) unreadable(err error) error {
 // encoded, or is too large, becomes an error.
 func (c codec) WriteResponse(resp *rpc.Response, body any) error {
 	defer func() { <-c.slots }()
-	broken, err := c.out.put(resp, body)
-	if err == nil || broken {
+	var written func()
+	if c.frees != nil {
+		written = func() { c.frees.Released(body) }
+	}
+	broken, err := c.out.put(resp, body, written)
+	if err == nil {
+		return nil
+	}
+	if written != nil {
+		written()
+	}
+	if broken {
 		return err
 	}
 	c.server.cfg.Logger.Warn("reply replaced by an error", "method", resp.ServiceMethod, "err", err)
-	_, err = c.out.put(&rpc.Response{ServiceMethod: resp.ServiceMethod, Seq: resp.Seq, Error: "rpcnet: reply: " + err.Error()}, struct{}{})
+	_, err = c.out.put(&rpc.Response{ServiceMethod: resp.ServiceMethod, Seq: resp.Seq, Error: "rpcnet: reply: " + err.Error()}, struct{}{}, nil)
 	return err
 }
 

@@ -21,8 +21,9 @@ type outbox struct {
 	mu      sync.Mutex
 	changed sync.Cond // buf has grown or shrunk, or closing or err is set
 	enc     *encoder
-	closing bool  // write what there is, then end
-	err     error // why nothing can be written any more
+	written []func() // to be called once what is in enc is written, or never will be
+	closing bool     // write what there is, then end
+	err     error    // why nothing can be written any more
 }
 
 func newOutbox(nc net.Conn, stall time.Duration, maxFrame int) *outbox {
@@ -33,7 +34,9 @@ func newOutbox(nc net.Conn, stall time.Duration, maxFrame int) *outbox {
 
 // put adds a message. It waits while the peer reads too slowly. An error for
 // which broken is false concerns this message alone, and nothing of it was added.
-func (o *outbox) put(header, body any) (broken bool, err error) {
+// Without an error, written (if not nil) is called once the message has been
+// written, or never will be.
+func (o *outbox) put(header, body any, written func()) (broken bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(o.enc.buf) > outboxAhead && o.err == nil {
@@ -43,6 +46,9 @@ func (o *outbox) put(header, body any) (broken bool, err error) {
 		return true, o.err
 	}
 	err = o.enc.message(header, body)
+	if err == nil && written != nil {
+		o.written = append(o.written, written)
+	}
 	o.changed.Broadcast()
 	return false, err
 }
@@ -75,15 +81,25 @@ func (o *outbox) run() error {
 			o.mu.Unlock()
 			return nil
 		}
-		out := o.enc.take(spare)
+		out, written := o.enc.take(spare), o.written
+		o.written = nil
 		o.changed.Broadcast() // there is room
 		o.mu.Unlock()
 
-		if _, err := writeAll(o.nc, out, o.stall, nil); err != nil {
+		_, err := writeAll(o.nc, out, o.stall, nil)
+		if err != nil {
 			o.mu.Lock()
 			o.err = err
+			written = append(written, o.written...) // nor will these be
+			o.written = nil
+			o.enc.buf = nil
 			o.changed.Broadcast()
 			o.mu.Unlock()
+		}
+		for _, f := range written {
+			f()
+		}
+		if err != nil {
 			return err
 		}
 		spare = reuse(out)

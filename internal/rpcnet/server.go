@@ -71,6 +71,18 @@ type Arriver interface {
 	Arrived(serviceMethod string, args any)
 }
 
+// Releaser is implemented by receivers that account for the memory that replies
+// take until they have left.
+type Releaser interface {
+	// Released is called once for each call whose method returned without an
+	// error, with the very reply that the method filled in, when the reply has
+	// been written to the connection or never will be. It is called from
+	// goroutines of the connection, possibly several at once, and must not
+	// block. Calls that failed are reported as well, with a reply that no
+	// method knows.
+	Released(reply any)
+}
+
 // Server serves one service to net/rpc clients. Its methods are safe for
 // concurrent use.
 //
