@@ -27,6 +27,8 @@ type loop struct {
 	core   *replica.Replica
 	tick   time.Duration
 
+	started time.Time
+
 	waiters map[uint64]*waiter // by request id
 	lastID  uint64
 
@@ -38,8 +40,16 @@ type loop struct {
 	leaving []chan struct{}
 }
 
+// clock returns the time in milliseconds since 1970, as it was when the server
+// started and going on from there by the monotonic clock: a clock that is set
+// must not expire sessions.
+func (l *loop) clock() int64 {
+	return l.started.UnixMilli() + time.Since(l.started).Milliseconds()
+}
+
 func (l *loop) init(s *KVServer, machine *store.Store) {
 	l.server = s
+	l.started = time.Now()
 	l.core = replica.New(replica.Config{
 		Self:             s.self,
 		Machine:          machine,
@@ -91,17 +101,17 @@ func (s *KVServer) run() {
 			return
 		case <-ticker.C:
 			now := time.Now()
-			l.core.Clock(now.UnixMilli())
+			l.core.Clock(l.clock())
 			l.tellMotion()
 			for range ticksUntil(now, &ticked, l.tick) {
 				l.core.Tick()
 			}
 		case e := <-s.news:
-			l.core.Clock(time.Now().UnixMilli())
+			l.core.Clock(l.clock())
 			e(l)
 			l.drain(s.news, s.inbox)
 		case e := <-s.inbox:
-			l.core.Clock(time.Now().UnixMilli())
+			l.core.Clock(l.clock())
 			e(l)
 			l.drain(s.news, s.inbox)
 		}

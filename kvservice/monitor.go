@@ -30,6 +30,7 @@ func (l *loop) ping(args tandem.PingArgs) {
 		defer cancel()
 		reply, err := s.monitor.PingServer(ctx, args)
 		s.pings.Add(-1) // at once: what waits for the core must not hold up the next
+		s.monitorHeard(err)
 		if err != nil {
 			return
 		}
@@ -38,6 +39,24 @@ func (l *loop) ping(args tandem.PingArgs) {
 			l.core.PingReplied(args.Seq, *reply)
 		})
 	})
+}
+
+// monitorHeard notes whether the view service answered a ping, and says so when
+// that changes: a server that hears of no view looks idle, whatever the reason.
+func (s *KVServer) monitorHeard(err error) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	before := s.monitorErr
+	s.monitorErr = err
+	s.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		s.log.Warn("the view service does not answer", "err", err)
+	case err == nil && before != nil:
+		s.log.Info("the view service answers again")
+	}
 }
 
 func (l *loop) interval() time.Duration { return l.tick * ticksPerPing }
@@ -54,17 +73,22 @@ func (l *loop) follow(interval time.Duration) {
 func (s *KVServer) watch() {
 	var held uint
 	for {
+		began := time.Now()
 		ctx, cancel := context.WithTimeout(s.ctx, viewWait+stallTimeout)
 		reply, err := s.monitor.Wait(ctx, tandem.ViewArgs{Wait: viewWait, Viewnum: held})
 		cancel()
 		if err == nil && (reply.Err == "" || reply.Err == tandem.OK) {
 			// What the core refuses must not be asked for again at once, so this
 			// goes by what was heard, not by what was adopted.
+			news := reply.View.Viewnum != held
 			held = reply.View.Viewnum
 			if !s.postNews(func(l *loop) { l.core.ViewHeard(reply.View, reply.Active) }) {
 				return
 			}
-			continue
+			if news || time.Since(began) >= sysmonitor.PingInterval {
+				continue
+			}
+			// A view service that does not wait is not to be asked without pause.
 		}
 		select {
 		case <-s.ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,8 @@ type KVServer struct {
 
 	mu      sync.Mutex
 	failure error // the broken invariant that stopped it, if one did
+	// monitorErr is why the last ping was not answered; nil if it was.
+	monitorErr error
 
 	loop loop // owned by the goroutine of run
 }
@@ -71,11 +74,14 @@ func StartKVServer(monitorAddr, addr string) *KVServer {
 // error says that it cannot listen, and names the address, or that monitorAddr is
 // empty.
 func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
-	if monitorAddr == "" {
-		return nil, errors.New("kvservice: no address of a view service given")
-	}
 	o := makeOptions(opts)
 	l := o.listener
+	if strings.Trim(monitorAddr, ", ") == "" {
+		if l != nil {
+			l.Close() // it is ours
+		}
+		return nil, fmt.Errorf("kvservice: %q names no view service", monitorAddr)
+	}
 	if l == nil {
 		var err error
 		if l, err = rpcnet.Listen(addr); err != nil {
@@ -120,7 +126,7 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 	s.tasks.Go(s.watch)
 	s.tasks.Go(func() {
 		if err := s.rpc.Serve(l); err != nil && !errors.Is(err, rpcnet.ErrClosed) {
-			s.log.Error("no longer accepting connections", "error", err)
+			s.log.Error("no longer accepting connections", "err", err)
 		}
 	})
 	return s, nil

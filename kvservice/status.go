@@ -15,6 +15,9 @@ type Status struct {
 	Role      string      // primary, backup or idle
 	Authority string      // to commit: none, solo or joint
 	Leaving   bool        // asked to leave (Shutdown)
+	// MonitorTrouble is why the view service did not answer the last ping, empty
+	// if it did, or if there was none yet.
+	MonitorTrouble string
 
 	Index   uint64 // of the last log entry
 	Commit  uint64 // up to here entries are committed
@@ -70,7 +73,15 @@ func (s *KVServer) status(done <-chan struct{}) (Status, bool) {
 
 func (l *loop) status() Status {
 	c := l.core.Status()
+	trouble := ""
+	l.server.mu.Lock()
+	if err := l.server.monitorErr; err != nil {
+		trouble = err.Error()
+	}
+	l.server.mu.Unlock()
 	st := Status{
+		MonitorTrouble: trouble,
+
 		Server: c.Self, View: c.View, Active: c.Activated, Role: c.Role, Authority: c.Authority.String(), Leaving: c.Leaving,
 		Index: c.Last, Commit: c.Commit, Applied: c.Applied, Waiting: c.Waiting,
 		BackupInSync: c.BackupInSync, BackupIndex: c.BackupIndex, BackupUnreachable: c.BackupUnreachable,

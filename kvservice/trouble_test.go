@@ -2,13 +2,18 @@ package kvservice
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/sysmonitor"
 )
 
 // Whoever gives up should learn what he was waiting for.
@@ -63,6 +68,61 @@ func TestErrorOfARequestGivenUpSaysWhatItWaitedFor(t *testing.T) {
 		require.ErrorIs(t, err, tandem.ErrTooManySessions)
 		require.NotErrorIs(t, err, ErrOutcomeUnknown)
 	})
+}
+
+// A server with a mistyped address must not just look idle.
+func TestServerSaysThatTheViewServiceDoesNotAnswer(t *testing.T) {
+	dir := socketDir(t)
+	nobody := filepath.Join(dir, "nobody")
+	said := make(chan string, 100)
+	s, err := Start(nobody, filepath.Join(dir, "a"), WithLogger(slog.New(slog.NewTextHandler(writer(func(p []byte) (int, error) {
+		said <- string(p)
+		return len(p), nil
+	}), nil))))
+	require.NoError(t, err)
+	defer s.Kill()
+	line := <-said
+	require.Contains(t, line, "level=WARN")
+	require.Contains(t, line, nobody)
+	require.Contains(t, s.Status().MonitorTrouble, nobody)
+
+	m, err := sysmonitor.Start(nobody)
+	require.NoError(t, err)
+	defer m.Kill()
+	for !strings.Contains(line, "answers again") {
+		line = <-said
+		require.NotContains(t, line, "does not answer", "once, not with every ping")
+	}
+	require.Empty(t, s.Status().MonitorTrouble)
+}
+
+// L5: reads that become fresh all at once are served a portion at a time, so that
+// pings and answers get their turn.
+func TestManyLargeScansAtOnceDoNotLookLikeADeath(t *testing.T) {
+	dir := socketDir(t)
+	m := startMonitor(t, dir)
+	a := startServer(t, m, filepath.Join(dir, "a"))
+	c := MakeKVClient(m.Addr())
+	defer c.Close()
+	for i := range 200 {
+		c.Put(fmt.Sprintf("key-%03d", i), strings.Repeat("x", 5<<10))
+	}
+	startServer(t, m, filepath.Join(dir, "b"))
+	require.Eventually(t, func() bool { return a.Status().BackupInSync && a.Status().Active }, 20*time.Second, time.Millisecond)
+	before := m.Status().View
+
+	var scans sync.WaitGroup
+	for range 400 {
+		scans.Go(func() {
+			n := 0
+			err := c.ScanContext(context.Background(), "key-", func(string, string) bool { n++; return true })
+			if err != nil || n != 200 {
+				t.Errorf("%d pairs and error %v", n, err)
+			}
+		})
+	}
+	scans.Wait()
+	require.Equal(t, before, m.Status().View, "history: %+v", m.Status().History)
 }
 
 func TestNilLoggerIsTheDefault(t *testing.T) {
