@@ -40,8 +40,8 @@ type Limits struct {
 	// MaxSessions bounds a server's session table, default 65536, and the
 	// sessions of one client, which are its updates in flight, default 256. A
 	// client's sessions stay in the table until they expire, also when it has
-	// been closed; while the table is full, updates that need another session
-	// wait.
+	// been closed. While the table is full, a new session takes the place of
+	// those idle for a minute; if there are none, it waits.
 	MaxSessions int
 	// ReplyBytes bounds the data held in stored replies (PutHash stores the
 	// value it replaced); beyond it the sessions idle for longest expire.
