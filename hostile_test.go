@@ -501,4 +501,8 @@ func TestAnotherClusterIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, kvservice.ErrOutcomeUnknown)
 	require.ErrorIs(t, err, tandem.ErrWrongCluster)
 	require.Equal(t, "new", c.get(fresh, "key"))
+	// Nor does the old client read there, as if what it wrote had never been.
+	_, err = old.GetContext(ctx, "key")
+	require.ErrorIs(t, err, tandem.ErrWrongCluster)
+	require.NotErrorIs(t, err, kvservice.ErrOutcomeUnknown)
 }

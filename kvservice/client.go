@@ -41,6 +41,11 @@ const (
 // MakeKVClient returns a client that finds its servers through the view service
 // at monitorAddr, which need not be there yet. Nothing is called before the
 // first operation. Close it when it is no longer needed.
+//
+// A client belongs to the cluster of the first view that it hears of. If another
+// cluster takes that one's place, its operations fail with tandem.ErrWrongCluster
+// (rule V0): the new cluster knows nothing of what the old one acknowledged. Make a
+// new client to go over to it.
 func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 	o := makeOptions(opts)
 	if o.name == "" {

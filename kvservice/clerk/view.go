@@ -1,6 +1,10 @@
 package clerk
 
-import "github.com/tandemkv/tandem"
+import (
+	"slices"
+
+	"github.com/tandemkv/tandem"
+)
 
 // asking is where the clerk stands with the view service.
 type asking struct {
@@ -57,8 +61,9 @@ func (c *Clerk) doubtCluster(addr string) {
 }
 
 // ViewReplied takes the answer to an AskView. Only a higher number of the same
-// cluster replaces the view that is held. A view of another cluster replaces it
-// if a server or the view service has said that ours is the wrong one (rule V0).
+// cluster replaces the view that is held. A view of another cluster never does
+// (rule V0); once a server or the view service has said that ours is the wrong
+// one, it ends what is under way.
 func (c *Clerk) ViewReplied(reply *tandem.ViewReply) {
 	c.ask.underway = false
 	v := reply.View
@@ -79,7 +84,7 @@ func (c *Clerk) ViewReplied(reply *tandem.ViewReply) {
 			c.noNews()
 		}
 	case c.ask.doubt:
-		c.changeCluster(v)
+		c.refuseCluster(v)
 	default:
 		c.noNews()
 	}
@@ -125,34 +130,23 @@ func (c *Clerk) adopt(v tandem.View) {
 	}
 }
 
-// changeCluster goes over to another cluster, which knows nothing of what was
-// sent to the old one. Updates that were sent are done, with their outcomes
-// unknown; those that were not get new sessions there, as may the reads.
-func (c *Clerk) changeCluster(v tandem.View) {
-	c.observe("V0", "cluster %x is gone, %x has taken its place", c.view.Cluster, v.Cluster)
-	var orphans []*request
-	for _, place := range c.order {
+// refuseCluster ends every request, because another cluster has taken the place of
+// the one this client belongs to (rule V0). To go over to it would be to answer
+// reads as if what was acknowledged had never been; whoever wants that makes a
+// new client, and so says it. What comes later is tried again with the cluster
+// that is known, which may be back.
+func (c *Clerk) refuseCluster(v tandem.View) {
+	c.observe("V0", "this client belongs to cluster %x and refuses %x, which has taken its place", c.view.Cluster, v.Cluster)
+	c.ask = asking{}
+	c.waiting = nil // what becomes free is not to be given to those that end as well
+	for _, place := range slices.Clone(c.order) {
 		r := c.requests[place]
-		if r == nil {
-			continue
-		}
-		if r.call != 0 {
-			c.abandon(r)
-		}
-		if r.session == 0 {
-			continue
-		}
-		r.session, r.number = 0, 0
-		if r.sent > 0 {
-			orphans = append(orphans, r)
-		} else {
-			c.requeue(r)
+		switch {
+		case r == nil:
+		case r.kind == update && c.outcome(r, 0) == tandem.OutcomeUnknown:
+			c.finish(r, Done{Err: lost(tandem.ErrWrongCluster), Outcome: tandem.OutcomeUnknown})
+		default:
+			c.finish(r, Done{Err: tandem.ErrWrongCluster, Outcome: tandem.DidNotRun})
 		}
 	}
-	c.sessions, c.free = make(map[uint64]session), nil
-	for _, r := range orphans {
-		c.finish(r, Done{Err: lost(tandem.ErrWrongCluster), Outcome: tandem.OutcomeUnknown})
-	}
-	c.adopt(v)
-	c.serve()
 }

@@ -24,6 +24,7 @@ type world struct {
 	clerk *Clerk
 
 	cluster  uint64
+	belongs  uint64 // the cluster of the clerk's first view
 	view     tandem.View
 	sessions map[uint64]*served
 	lastID   uint64
@@ -137,7 +138,8 @@ func (w *world) checkDone(t require.TestingT, d Done) {
 		require.Error(t, d.Err)
 	}
 	if !errors.Is(d.Err, ErrCanceled) && !errors.Is(d.Err, ErrClosed) && !errors.Is(d.Err, ErrSessionLost) {
-		require.True(t, d.Err == nil || errors.Is(d.Err, tandem.ErrTooLarge) || errors.Is(d.Err, tandem.ErrScanLost), "%v", d.Err)
+		require.True(t, d.Err == nil || errors.Is(d.Err, tandem.ErrTooLarge) || errors.Is(d.Err, tandem.ErrScanLost) ||
+			errors.Is(d.Err, tandem.ErrWrongCluster) && w.cluster > 1, "%v", d.Err)
 	}
 }
 
@@ -261,6 +263,12 @@ func (w *world) tell(t require.TestingT) {
 
 // check asserts what holds at all times.
 func (w *world) check(t require.TestingT) {
+	if v := w.clerk.View(); v.Viewnum != 0 {
+		if w.belongs == 0 {
+			w.belongs = v.Cluster
+		}
+		require.Equal(t, w.belongs, v.Cluster, "V0: a client keeps to its cluster")
+	}
 	for id, n := range w.effects {
 		require.LessOrEqual(t, n, 1, "I10: request %d", id)
 	}
