@@ -2,11 +2,9 @@ package kvservice
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -94,35 +92,6 @@ func TestServerSaysThatTheViewServiceDoesNotAnswer(t *testing.T) {
 		require.NotContains(t, line, "does not answer", "once, not with every ping")
 	}
 	require.Empty(t, s.Status().MonitorTrouble)
-}
-
-// L5: reads that become fresh all at once are served a portion at a time, so that
-// pings and answers get their turn.
-func TestManyLargeScansAtOnceDoNotLookLikeADeath(t *testing.T) {
-	dir := socketDir(t)
-	m := startMonitor(t, dir)
-	a := startServer(t, m, filepath.Join(dir, "a"))
-	c := MakeKVClient(m.Addr())
-	defer c.Close()
-	for i := range 200 {
-		c.Put(fmt.Sprintf("key-%03d", i), strings.Repeat("x", 5<<10))
-	}
-	startServer(t, m, filepath.Join(dir, "b"))
-	require.Eventually(t, func() bool { return a.Status().BackupInSync && a.Status().Active }, 20*time.Second, time.Millisecond)
-	before := m.Status().View
-
-	var scans sync.WaitGroup
-	for range 400 {
-		scans.Go(func() {
-			n := 0
-			err := c.ScanContext(context.Background(), "key-", func(string, string) bool { n++; return true })
-			if err != nil || n != 200 {
-				t.Errorf("%d pairs and error %v", n, err)
-			}
-		})
-	}
-	scans.Wait()
-	require.Equal(t, before, m.Status().View, "history: %+v", m.Status().History)
 }
 
 func TestNilLoggerIsTheDefault(t *testing.T) {

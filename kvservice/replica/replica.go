@@ -189,6 +189,7 @@ func (r *Replica) TakeEffects() Effects {
 	}
 	e := r.out
 	r.out = Effects{}
+	r.requests.portion = 0
 	return e
 }
 

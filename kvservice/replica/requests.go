@@ -54,6 +54,7 @@ type requests struct {
 
 	waitingBytes int // of reads and parked
 	answerBytes  int // of the replies given and not gone yet, if there is a bound
+	portion      int // of those given since effects were last taken
 }
 
 type requestName struct{ session, number uint64 }
@@ -173,6 +174,7 @@ func (r *Replica) Forget(id uint64) {
 func (r *Replica) reply(id uint64, payload []byte) {
 	if r.cfg.MaxAnswerBytes > 0 {
 		r.requests.answerBytes += len(payload)
+		r.requests.portion += len(payload)
 	}
 	r.out.Replies = append(r.out.Replies, Reply{ID: id, Err: tandem.OK, Outcome: tandem.DidRun, Payload: payload})
 }
@@ -195,6 +197,18 @@ func (r *Replica) AnswersGone(bytes int) {
 // full tells whether the replies given take as much memory as they may.
 func (r *Replica) full() bool {
 	return r.cfg.MaxAnswerBytes > 0 && r.requests.answerBytes >= r.cfg.MaxAnswerBytes
+}
+
+// answerPortions is into how many portions MaxAnswerBytes is divided: what waits
+// is answered a portion at a time, for making a hundred large replies at one go
+// would keep pings waiting for longer than a server may be silent.
+const answerPortions = 16
+
+// paused tells whether what waits has to go on waiting: the replies given take as
+// much as they may, or as much as is given before the effects are next taken. In
+// either case AnswersGone lets it go on.
+func (r *Replica) paused() bool {
+	return r.full() || (r.cfg.MaxAnswerBytes > 0 && r.requests.portion > r.cfg.MaxAnswerBytes/answerPortions)
 }
 
 func (r *Replica) refuse(id uint64, err tandem.Err, outcome tandem.Outcome) {
@@ -278,7 +292,7 @@ func (r *Replica) fresh(w read) bool {
 func (r *Replica) serveReads() {
 	q := &r.requests
 	n := 0
-	for n < len(q.reads) && r.fresh(q.reads[n]) && !r.full() {
+	for n < len(q.reads) && r.fresh(q.reads[n]) && !r.paused() {
 		r.reply(q.reads[n].id, r.machine.Read(q.reads[n].query))
 		q.waitingBytes -= len(q.reads[n].query)
 		n++
@@ -320,13 +334,13 @@ func (r *Replica) park(req Request) {
 // unpark lets go on, in order of arrival, what waited and need not any more.
 func (r *Replica) unpark() {
 	q := &r.requests
-	if len(q.parked) == 0 || r.full() || (r.isPrimary() && r.authority == None) {
+	if len(q.parked) == 0 || r.paused() || (r.isPrimary() && r.authority == None) {
 		return
 	}
 	waiting := q.parked
 	q.parked = nil
 	for i, p := range waiting {
-		if r.full() || (r.isPrimary() && p.Kind == Update && !r.roomToOrder(len(p.Payload)+EntryOverhead)) {
+		if r.paused() || (r.isPrimary() && p.Kind == Update && !r.roomToOrder(len(p.Payload)+EntryOverhead)) {
 			// No room: it and everything behind it go on waiting.
 			q.parked = append(q.parked, waiting[i:]...)
 			return

@@ -82,7 +82,7 @@ func (r *Replica) AppendState(b []byte) []byte {
 		e.bytes(entry.Payload)
 	}
 	_, floor := r.log.stamp(r.log.last())
-	e.uints(r.commit, r.applied, r.durable, uint64(r.pingIn), uint64(max(floor, r.clock+r.offset)), uint64(r.offset), uint64(r.requests.answerBytes))
+	e.uints(r.commit, r.applied, r.durable, uint64(r.pingIn), uint64(max(floor, r.clock+r.offset)), uint64(r.offset), uint64(r.requests.answerBytes), uint64(r.requests.portion))
 
 	p := &r.peer
 	e.uints(p.match, p.next, p.sent-p.acknowledged, max(p.rewoundAt, p.acknowledged)-p.acknowledged)
