@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 	if !given {
 		flag.Set("test.parallel", "8")
 	}
+	// As services do for what they send: see rpcnet.Describe.
+	rpcnet.Describe(&labPutArgs{}, &labPutReply{}, &labGetArgs{}, &labGetReply{}, &labPingArgs{}, &labPingReply{}, &labViewArgs{}, &labViewReply{})
 	goleak.VerifyTestMain(m)
 }
 

@@ -47,6 +47,7 @@ const (
 // (rule V0): the new cluster knows nothing of what the old one acknowledged. Make a
 // new client to go over to it.
 func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
+	describe()
 	o := makeOptions(opts)
 	if o.name == "" {
 		o.name = fmt.Sprintf("client-%08x", uint32(drawIncarnation()))

@@ -74,6 +74,7 @@ func StartKVServer(monitorAddr, addr string) *KVServer {
 // error says that it cannot listen, and names the address, or that monitorAddr is
 // empty.
 func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
+	describe()
 	o := makeOptions(opts)
 	l := o.listener
 	if strings.Trim(monitorAddr, ", ") == "" {

@@ -68,6 +68,7 @@ type Client struct {
 // address of the server that uses it, or any name of a client. Nothing is dialled
 // before the first call.
 func MakeClient(me, monitorAddr string, opts ...ClientOption) *Client {
+	describe()
 	cfg := rpcnet.TransportConfig{Name: me, StallTimeout: stallTimeout}
 	for _, opt := range opts {
 		opt(&cfg)

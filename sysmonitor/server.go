@@ -58,6 +58,7 @@ func StartServer(addr string) *MonitorServer {
 // slash, else host:port, with port 0 for a free one. The error names the address;
 // if somebody listens there already, it wraps syscall.EADDRINUSE.
 func Start(addr string, opts ...Option) (*MonitorServer, error) {
+	describe()
 	o, err := newOptions(opts)
 	if err == nil && o.cluster == 0 {
 		o.cluster, err = drawCluster()
