@@ -36,7 +36,21 @@ func TestRepeatedCrash(t *testing.T) {
 	}
 }
 
+// repeatedCrash runs one variant. A machine so slow that the view service suspects
+// a live server exactly while the test crashes its partner ends the group, and
+// rightly (V9). Then the variant begins again; it must get through in the end.
 func repeatedCrash(t *testing.T, load string, unreliable bool) {
+	const attempts = 3
+	for range attempts {
+		if crashedThrough(t, load, unreliable) {
+			return
+		}
+	}
+	t.Errorf("the group died in each of %d attempts", attempts)
+}
+
+// crashedThrough makes one attempt, and reports whether the group lived to its end.
+func crashedThrough(t *testing.T, load string, unreliable bool) bool {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	c := newCluster(t, config{seed: seed})
@@ -56,7 +70,13 @@ func repeatedCrash(t *testing.T, load string, unreliable bool) {
 	} else {
 		clients.journals(c)
 	}
-	crashes := crash(c, rand.New(rand.NewPCG(seed, 0)), names, time.Now().Add(*crashFor))
+	crashes, died := crash(c, rand.New(rand.NewPCG(seed, 0)), names, time.Now().Add(*crashFor))
+	if died {
+		// Whoever waits for the group waits in vain; what was seen still counts.
+		clients.abandon(c)
+		w.cleanButFailed(t)
+		return false
+	}
 	c.faults.ReliableAgain()
 	operations := clients.stop()
 	t.Logf("%d crashes, %d operations", crashes, operations)
@@ -65,11 +85,14 @@ func repeatedCrash(t *testing.T, load string, unreliable bool) {
 	require.Positive(t, operations)
 	// The lower bound is far below what is usual, and above a run that hung.
 	require.Greater(t, crashes, int(*crashFor/(4*time.Second)), "too few crashes to mean anything")
+	return true
 }
 
 // crash crashes and restarts servers until a time, then starts those that are
-// down and waits until two are in sync. It returns the number of crashes.
-func crash(c *cluster, rng *rand.Rand, names []string, until time.Time) (crashes int) {
+// down and waits until two are in sync. It returns the number of crashes. died says
+// that a crash was the end of the group, because the view service had meanwhile
+// suspected the only other member that held the data.
+func crash(c *cluster, rng *rand.Rand, names []string, until time.Time) (crashes int, died bool) {
 	c.t.Helper()
 	backAt := make(map[string]time.Time) // those that are down
 	restart := func(due func(time.Time) bool) {
@@ -106,14 +129,14 @@ func crash(c *cluster, rng *rand.Rand, names []string, until time.Time) (crashes
 			// Between the look and the crash a slow machine made the view
 			// service suspect the partner: nobody holds the data, rightly.
 			c.t.Logf("the group died after %d crashes: %v became %v as %s was crashed", crashes, v, now, victim)
-			c.t.SkipNow()
+			return crashes, true
 		}
 		pause := time.Duration(rng.IntN(300)) * time.Millisecond
 		time.Sleep(pause) // not for anything: so that crashes come at any moment
 	}
 	restart(func(time.Time) bool { return true })
 	c.waitInSync()
-	return crashes
+	return crashes, false
 }
 
 // runs reports whether that life of a server has not been crashed.
@@ -233,6 +256,17 @@ func (l *load) journals(c *cluster) {
 			cancel()
 		}
 	})
+}
+
+// abandon ends the cluster's clients in the middle of what they do.
+func (l *load) abandon(c *cluster) {
+	c.mu.Lock()
+	clients := slices.Clone(c.clients)
+	c.mu.Unlock()
+	for _, k := range clients {
+		k.Close()
+	}
+	l.end()
 }
 
 // end stops the clients and waits for them.

@@ -44,6 +44,15 @@ func (w *witness) clean(t testing.TB) {
 	}
 }
 
+// cleanButFailed is clean for a run whose operations could not all end.
+func (w *witness) cleanButFailed(t testing.TB) {
+	t.Helper()
+	w.mu.Lock()
+	w.failed = 0
+	w.mu.Unlock()
+	w.clean(t)
+}
+
 // hashChain is a key that one client changes by PutHash, so that each value follows
 // from all that came before, and that any client reads.
 //
