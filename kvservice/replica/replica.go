@@ -322,6 +322,7 @@ type Status struct {
 	Leaving   bool
 
 	Last, Commit, Applied uint64
+	Durable               uint64 // the last index known to be durable here
 	Waiting               int // requests that wait for authority, room or a confirmation
 
 	// Of a primary with a backup.
@@ -348,6 +349,7 @@ func (r *Replica) Status() Status {
 		Last:                r.log.last(),
 		Commit:              r.commit,
 		Applied:             r.applied,
+		Durable:             r.durable,
 		Waiting:             len(r.requests.parked) + len(r.requests.reads),
 		BackupInSync:        r.authority == Joint && r.ackedWithBackup,
 		BackupIndex:         r.peer.match,
