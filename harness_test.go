@@ -336,19 +336,25 @@ func (c *cluster) waitRoles(primary, backup string) view {
 func (c *cluster) waitInSync() view {
 	c.t.Helper()
 	var v view
-	c.wait("a backup in sync", func() bool {
-		v = c.view()
-		if !v.active || v.backup == "" {
-			return false
-		}
-		p := c.server(v.primary)
-		if p == nil {
-			return false
-		}
-		st := p.Status()
-		return st.View.Viewnum == v.number && st.BackupInSync
+	c.wait("a backup in sync", func() (ok bool) {
+		v, ok = c.inSync()
+		return ok
 	})
 	return v
+}
+
+// inSync returns the current view, and reports what waitInSync waits for.
+func (c *cluster) inSync() (v view, ok bool) {
+	v = c.view()
+	if !v.active || v.backup == "" {
+		return v, false
+	}
+	p := c.server(v.primary)
+	if p == nil {
+		return v, false
+	}
+	st := p.Status()
+	return v, st.View.Viewnum == v.number && st.BackupInSync
 }
 
 // pair starts servers a and b and waits until b is a's backup and in sync.
