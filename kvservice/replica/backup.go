@@ -7,16 +7,20 @@ type upstream struct {
 	installed bool   // has installed this epoch's transfer (rules L1, T3)
 	seen      uint64 // the highest Seq that was seen
 
-	// A transfer on its way in.
+	// A transfer on its way in: of the whole state, which staging takes in, or of
+	// the missing entries (rule T4).
 	staging   Machine
+	told      bool // told the primary what this server holds
+	delta     bool
+	entries   []Entry
 	snapIndex uint64
 	chunks    uint64 // taken so far
 	sum       uint32
 
 	installDurable bool // what was installed is durable, too
 
-	chunk, forward bool   // a chunk, a forward, is to be answered
-	gap            uint64 // Seq of a forward to be refused; 0: none
+	chunk, forward, offer bool   // such a message is to be answered
+	gap                   uint64 // Seq of a forward to be refused; 0: none
 }
 
 // takeForward is rule L1 at the receiving end.
@@ -63,8 +67,13 @@ func (r *Replica) takeChunk(m Message) {
 		r.note("T3", m.SnapIndex, "a chunk after the installation: answered again")
 		return
 	}
+	if m.Delta {
+		r.takeDelta(m)
+		return
+	}
 	if u.staging == nil {
 		u.staging, u.snapIndex, u.chunks, u.sum = r.machine.Empty(), m.SnapIndex, 0, 0
+		u.delta, u.entries = false, nil // the primary came to send everything
 	}
 	if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {
 		return // repeated, or ahead of what is missing
@@ -113,10 +122,14 @@ func (r *Replica) answerPrimary() {
 		u.gap = 0
 	}
 	if !u.installed {
+		if u.offer {
+			r.answer(Holds, u.seen, 0)
+			u.told = true
+		}
 		if u.chunk {
 			r.answer(ChunkTaken, u.seen, 0)
-			u.chunk = false
 		}
+		u.offer, u.chunk = false, false
 		return
 	}
 	if !u.installDurable {
@@ -132,10 +145,15 @@ func (r *Replica) answerPrimary() {
 }
 
 func (r *Replica) answer(k Kind, seq, index uint64) {
-	m := Message{Kind: k, View: r.view, From: r.cfg.Self, To: r.view.PrimaryServer(), Seq: seq, Index: index}
-	if k == ChunkTaken {
+	m := Message{Kind: k, View: r.view, From: r.cfg.Self, To: r.view.PrimaryServer(), Seq: seq, Index: index, Grace: r.cfg.Grace}
+	switch k {
+	case ChunkTaken:
 		m.SnapIndex = r.upstream.snapIndex
 		m.ChunkNumber = r.upstream.chunks
+		m.Delta = r.upstream.delta
+	case Holds:
+		m.DeltaIndex = r.commit
+		m.DeltaEpoch, _ = r.log.stamp(r.commit)
 	}
 	r.out.Messages = append(r.out.Messages, m)
 }

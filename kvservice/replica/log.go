@@ -58,6 +58,14 @@ func (l *log) trim(index uint64) {
 	l.base = index
 }
 
+// cut drops the entries after index.
+func (l *log) cut(index uint64) {
+	l.bytes -= l.bytesAfter(index)
+	n := index - l.base
+	clear(l.entries[n:])
+	l.entries = l.entries[:n]
+}
+
 // bytesAfter returns the bytes of the entries after index.
 func (l *log) bytesAfter(index uint64) int {
 	n := 0
@@ -115,11 +123,11 @@ func (r *Replica) Durable(generation, index uint64) {
 		return
 	}
 	u := &r.upstream
-	u.installDurable = u.installed
 	if index = min(index, r.log.last()); index > r.durable {
 		r.durable = index
 		u.forward = u.installed // rule L2: the backup has more than it had said
 	}
+	u.installDurable = u.installed && r.durable >= u.snapIndex
 	r.advance()
 	r.check()
 }
@@ -157,17 +165,22 @@ func (r *Replica) commitTo(index uint64) {
 }
 
 // trim forgets entries that nobody needs: applied here, and either had by the
-// backup or not needed for a transfer.
+// backup or not needed for a transfer. Some stay for a server that returns (rule T4).
 func (r *Replica) trim() {
-	floor := r.applied
+	l, floor := &r.log, r.applied
 	switch {
 	case r.peer.transfer != nil:
 		floor = min(floor, r.peer.transfer.index)
 	case r.authority == Joint:
 		floor = min(floor, r.peer.match)
 	}
-	if floor > r.log.base+uint64(r.cfg.MaxEntriesToRetain) || (floor > r.log.base && r.log.bytes > r.cfg.MaxForwardBytes) {
-		r.log.trim(floor)
+	to, bytes := l.base, l.bytes
+	for to < floor && (floor-to > uint64(r.cfg.MaxEntriesToRetain) || bytes > r.cfg.MaxBytesToRetain) {
+		to++
+		bytes -= entrySize(l.at(to))
+	}
+	if to > l.base {
+		l.trim(to)
 	}
 }
 

@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/tandemkv/tandem"
+import (
+	"time"
+
+	"github.com/tandemkv/tandem"
+)
 
 // Kind is the kind of a Message.
 type Kind uint8
@@ -21,6 +25,11 @@ const (
 	// Installed says that the backup has installed this epoch's transfer
 	// (rule T3), and acknowledges what it has.
 	Installed
+	// Offer says that a transfer of this epoch begins, and asks what the backup
+	// holds (rule T4).
+	Offer
+	// Holds answers it: up to where the backup knows its log to be committed.
+	Holds
 )
 
 // String returns the kind's name.
@@ -38,6 +47,10 @@ func (k Kind) String() string {
 		return "ChunkTaken"
 	case Installed:
 		return "Installed"
+	case Offer:
+		return "Offer"
+	case Holds:
+		return "Holds"
 	}
 	return "unknown kind"
 }
@@ -53,21 +66,24 @@ type Message struct {
 	From, To tandem.Server
 
 	// Seq counts what the primary has sent to this backup in this epoch, from
-	// 1. Acknowledge, Gap, ChunkTaken and Installed bring back the highest Seq
-	// that the backup has seen, except that a Gap brings back the Seq of the
-	// Forward it refuses.
+	// 1. The backup's messages bring back the highest Seq that it has seen,
+	// except that a Gap brings back the Seq of the Forward it refuses.
 	Seq uint64
 
 	// Index is: in a Forward, the index before its first entry; in an
 	// Acknowledge or Installed, the last index that the backup has; in a Gap,
 	// the last that it holds.
 	Index   uint64
-	Commit  uint64 // Forward: the primary's commit index
-	Entries []Entry
+	Commit  uint64  // Forward: the primary's commit index
+	Entries []Entry // of a Forward, and of a Chunk of a delta
+
+	// Grace is, in what the backup says, for how long it promises to wait before
+	// it takes over, counted from the last message it accepted (rule R3).
+	Grace time.Duration
 
 	// Of Chunk: its number from 0; whether it is the last; the sum over all the
 	// chunks' bytes, in the last; and the index, epoch and time of the last entry
-	// that the snapshot includes. Of ChunkTaken: the number of chunks held.
+	// that the transfer includes. Of ChunkTaken: the number of chunks held.
 	ChunkNumber uint64
 	ChunkLast   bool
 	ChunkSum    uint32
@@ -75,6 +91,14 @@ type Message struct {
 	SnapEpoch   uint64
 	SnapTime    int64
 	Data        []byte
+
+	// Delta, of Chunk and ChunkTaken: the transfer is of the missing entries
+	// (rule T4), not of the whole state. DeltaIndex and DeltaEpoch are, in Holds,
+	// the backup's commit index and the epoch of the entry there; in a Chunk of a
+	// delta, what it follows.
+	Delta      bool
+	DeltaIndex uint64
+	DeltaEpoch uint64
 }
 
 // Size returns roughly how many bytes the message takes on the wire.

@@ -54,18 +54,39 @@ func (p *pair) take(r *replica.Replica) {
 func (p *pair) exchange() {
 	p.take(p.primary)
 	for len(p.messages) > 0 {
-		messages := p.messages
-		p.messages = nil
-		for _, m := range messages {
-			if m.To == p.primary.Status().Self {
-				p.primary.Deliver(m)
-			} else {
-				p.backup.Deliver(m)
-			}
-		}
-		p.take(p.primary)
-		p.take(p.backup)
+		p.step()
 	}
+}
+
+// step delivers what is on its way.
+func (p *pair) step() {
+	messages := p.messages
+	p.messages = nil
+	for _, m := range messages {
+		if m.To == p.primary.Status().Self {
+			p.primary.Deliver(m)
+		} else {
+			p.backup.Deliver(m)
+		}
+	}
+	p.take(p.primary)
+	p.take(p.backup)
+}
+
+// backAgain makes the backup of a joint pair miss so many updates, and be the backup
+// of view 4; what brings it up to date is on its way.
+func (p *pair) backAgain(updates int) {
+	p.exchange()
+	alone := pairView
+	alone.Viewnum, alone.Backup, alone.BackupIncarnation = 3, "", 0
+	p.primary.ViewHeard(alone, 3)
+	for range updates {
+		p.put("0/0 put k missed")
+	}
+	again := pairView
+	again.Viewnum = 4
+	p.primary.ViewHeard(again, 0)
+	p.take(p.primary)
 }
 
 func (p *pair) put(payload string) {
@@ -99,7 +120,7 @@ func TestStatesThatBehaveAlike(t *testing.T) {
 // they are sending do not behave alike.
 func TestSnapshotBelongsToTheState(t *testing.T) {
 	sending := func(state string) *replica.Replica {
-		r := replica.New(replica.Config{Self: pairView.PrimaryServer(), Machine: hidden{state: state}})
+		r := replica.New(replica.Config{Self: pairView.PrimaryServer(), Machine: hidden{state: state}, WholeTransfers: true})
 		r.ViewHeard(pairView, 0)
 		return r
 	}
@@ -118,7 +139,7 @@ func (h hidden) Chunk([]byte, int) (chunk, next []byte) { return []byte(h.state)
 
 // TestCloneInMidTransfer: what original and clone load of a transfer is their own.
 func TestCloneInMidTransfer(t *testing.T) {
-	p := newPair(replica.Config{ChunkBytes: 1, ChunkWindow: 10})
+	p := newPair(replica.Config{ChunkBytes: 1, ChunkWindow: 10, WholeTransfers: true})
 	for range 3 {
 		p.put("0/0 put k v")
 	}

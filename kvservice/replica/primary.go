@@ -1,5 +1,10 @@
 package replica
 
+import (
+	"slices"
+	"time"
+)
+
 // peer is what a primary knows of its backup in the present epoch.
 //
 //	match < next,  acknowledged <= sent
@@ -20,6 +25,11 @@ type peer struct {
 	lost        bool // resendIn was brought forward because of a known loss
 	probe       bool // send a forward even if there is nothing to send
 	unreachable bool // report it (rule V8)
+
+	// Of leases (rule R3).
+	sendings []sending     // when messages were made; the first covers acknowledged
+	leased   time.Duration // until when the lease lasts
+	promised bool          // the backup's grace covers it
 }
 
 // taken returns how many chunks of the running transfer the backup holds.
@@ -50,6 +60,7 @@ func (p *peer) progressed() {
 func (r *Replica) message(k Kind) Message {
 	r.peer.sent++
 	r.peer.idle = 0
+	r.noteSending(r.peer.sent)
 	return Message{Kind: k, View: r.view, From: r.cfg.Self, To: r.view.BackupServer(), Seq: r.peer.sent}
 }
 
@@ -61,7 +72,7 @@ func (r *Replica) forward() {
 	}
 	p := &r.peer
 	probe := p.probe
-	if n := len(r.requests.reads); n > 0 && r.requests.reads[n-1].seq > p.sent {
+	if r.asksAfter(p.sent) {
 		probe = true // rule R2: a message sent after the read arrived
 		if p.next > r.log.last() {
 			r.stats.ReadProbes++
@@ -82,6 +93,16 @@ func (r *Replica) forward() {
 	}
 }
 
+// asksAfter tells whether a read waits for the answer to a message beyond seq.
+func (r *Replica) asksAfter(seq uint64) bool {
+	for _, w := range slices.Backward(r.requests.reads) {
+		if !w.leased { // those that are still to be answered by lease ask nobody
+			return w.seq > seq
+		}
+	}
+	return false
+}
+
 // takeAnswer takes what the backup says in this epoch.
 func (r *Replica) takeAnswer(m Message) {
 	p := &r.peer
@@ -91,6 +112,7 @@ func (r *Replica) takeAnswer(m Message) {
 	newest := m.Seq > p.acknowledged && m.Kind != Gap // a gap is no acknowledgement (rule L1)
 	if newest {
 		p.acknowledged = m.Seq
+		r.renew(m.Seq, m.Grace)
 		if p.transfer == nil && (p.next == 0 || p.match+1 >= p.next) {
 			p.progressed()
 		}
@@ -102,6 +124,8 @@ func (r *Replica) takeAnswer(m Message) {
 		r.rewind(m)
 	case ChunkTaken:
 		r.chunkTaken(m, newest)
+	case Holds:
+		r.decideTransfer(m)
 	case Installed:
 		r.installed(m)
 		r.acknowledge(m) // an answer to a late chunk stands for that to a forward, too
@@ -158,6 +182,10 @@ func (r *Replica) tickPeer() {
 	}
 }
 
+// Heartbeat makes the next effects hold a forward, though there may be nothing
+// to forward but the commit index.
+func (r *Replica) Heartbeat() { r.peer.probe = r.authority == Joint }
+
 // Lost tells that a message to the backup, or the answer to one, is known to be
 // lost, so that what is unanswered need not wait for its time: the next tick
 // sends it again, or a later one if sending again has not helped so far.
@@ -196,6 +224,7 @@ func (r *Replica) Resend() {
 	r.stats.Resends++
 	if p.transfer != nil {
 		p.transfer.sent = p.transfer.taken
+		p.transfer.offered = false
 	}
 	if p.next != 0 {
 		p.next = p.match + 1

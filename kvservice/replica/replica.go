@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tandemkv/tandem"
 )
@@ -54,10 +55,32 @@ type Config struct {
 	// MaxAnswerBytes bounds the replies that were given and are not gone yet
 	// (AnswersGone), in bytes; beyond it requests wait, and one reply may exceed
 	// it. Default 0: no bound, and nobody need call AnswersGone.
-	MaxAnswerBytes     int
-	ChunkBytes         int // of one chunk of a transfer; default 256 KiB
-	ChunkWindow        int // chunks sent and not yet taken; default 4
-	MaxEntriesToRetain int // applied and acknowledged entries that stay before the log is trimmed; default 1024
+	MaxAnswerBytes int
+	ChunkBytes     int // of one chunk of a transfer; default 256 KiB
+	ChunkWindow    int // chunks sent and not yet taken; default 4
+	// MaxEntriesToRetain and MaxBytesToRetain bound the entries that stay in the
+	// log when they are applied and acknowledged, for a server that returns (rule
+	// T4). Defaults 1024 and MaxForwardBytes.
+	MaxEntriesToRetain int
+	MaxBytesToRetain   int
+	// WholeTransfers makes every transfer send the whole state (no rule T4).
+	WholeTransfers bool
+
+	// Lease is for how long after it was sent an acknowledged message lets the
+	// primary read without asking its backup (rule R3). It needs Elapsed to be
+	// told, and backups that promise Grace enough. Zero: no leases.
+	Lease time.Duration
+	// Grace is for how long after it last accepted a message of a primary's this
+	// server waits before it takes over: what it promises to primaries that read
+	// by lease (rule R3). Zero: it does not wait and promises nothing.
+	Grace time.Duration
+	// ClockErrorPPM bounds by how much a second told by Elapsed may differ from
+	// a true one, in millionths.
+	ClockErrorPPM int
+	// Restarted: this server comes back with the state of an earlier life, and
+	// does not know when that last accepted a message: it waits for all of Grace
+	// from its start (rule R3).
+	Restarted bool
 
 	// Observer, if not nil, is told of the rules that fire.
 	Observer func(tandem.Observation)
@@ -86,6 +109,9 @@ func (c *Config) setDefaults() {
 		if *d.value == 0 {
 			*d.value = d.initial
 		}
+	}
+	if c.MaxBytesToRetain == 0 {
+		c.MaxBytesToRetain = c.MaxForwardBytes
 	}
 }
 
@@ -120,6 +146,7 @@ type Replica struct {
 	pings    uint64
 	pingIn   int
 	pingNow  bool
+	leases   leases // rule R3
 	leaving  bool   // asked to leave (rule V11)
 	leftWith uint64 // the first ping that said so; 0: none has
 
@@ -140,14 +167,21 @@ type Stats struct {
 	TransfersDone uint64 // transfers that the backup installed
 	Installs      uint64 // transfers that this server installed
 	ReadProbes    uint64 // Forwards made for reads alone
+	Deltas        uint64 // transfers, of those begun, that sent the missing entries alone
+	DeltaInstalls uint64 // installs, of those, that kept what was committed here
+	LeasedReads   uint64 // reads answered by lease
 }
 
-// New returns a Replica without state or view.
+// New returns a Replica without state or view. It panics if cfg.Check objects.
 func New(cfg Config) *Replica {
+	if err := cfg.Check(); err != nil {
+		panic(err)
+	}
 	cfg.setDefaults()
 	r := &Replica{cfg: cfg, machine: cfg.Machine, pingIn: 1}
 	r.cfg.Machine = nil // an installed transfer replaces it, and it must not be kept alive
 	r.requests.init()
+	r.leases.accepted = cfg.Restarted
 	return r
 }
 
@@ -166,15 +200,18 @@ type Effects struct {
 }
 
 // Record is what a Replica wants kept: all of a new state, or entries that
-// follow what is kept already.
+// follow what is kept already, or some of it. Records become durable in the
+// order in which they were made.
 type Record struct {
 	Generation uint64
 	// Installed, if not nil, is the state as of index Base that replaces
 	// everything kept before.
 	Installed Snapshot
-	Base      uint64
-	Entries   []Entry // follow Base or what was kept before
-	Last      uint64  // the index up to which this Record keeps the log
+	// Cut: of the entries kept before, those above Base are dropped (rule T4).
+	Cut     bool
+	Base    uint64
+	Entries []Entry // follow Base or what was kept before
+	Last    uint64  // the index up to which this Record keeps the log
 }
 
 // TakeEffects returns what has collected since it was last called. It is here
@@ -323,13 +360,16 @@ type Status struct {
 
 	Last, Commit, Applied uint64
 	Durable               uint64 // the last index known to be durable here
-	Waiting               int // requests that wait for authority, room or a confirmation
+	Waiting               int    // requests that wait for authority, room or a confirmation
 
 	// Of a primary with a backup.
-	BackupInSync        bool   // the backup is in sync: a view that names it is acknowledged
-	BackupIndex         uint64 // the last index that the backup is known to have
-	BackupUnreachable   bool
-	TransferRunning     bool
+	BackupInSync      bool   // the backup is in sync: a view that names it is acknowledged
+	BackupIndex       uint64 // the last index that the backup is known to have
+	BackupUnreachable bool
+	TransferRunning   bool
+	// LeaseUntil is until when, as Elapsed tells the time, reads are answered by
+	// lease; zero if they are not (rule R3).
+	LeaseUntil          time.Duration
 	TransferChunksTaken uint64
 	// Of a backup.
 	Installed bool // has installed this epoch's transfer
@@ -356,6 +396,7 @@ func (r *Replica) Status() Status {
 		BackupUnreachable:   r.peer.unreachable,
 		TransferRunning:     r.peer.transfer != nil,
 		TransferChunksTaken: r.peer.taken(),
+		LeaseUntil:          r.leaseUntil(),
 		Installed:           r.upstream.installed,
 		Stats:               r.stats,
 	}

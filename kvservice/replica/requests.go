@@ -71,6 +71,9 @@ type read struct {
 	query []byte
 	index uint64 // to be applied first
 	seq   uint64 // a message with at least this number must be acknowledged first (rule R2)
+
+	leased bool   // read by lease, which is still to be seen to hold (rule R3)
+	value  []byte // what was read
 }
 
 // parked is a request that waits for authority, for room in the log, or for a
@@ -156,6 +159,7 @@ func (r *Replica) Forget(id uint64) {
 	}
 	if i := slices.IndexFunc(q.reads, func(w read) bool { return w.id == id }); i >= 0 {
 		q.waitingBytes -= len(q.reads[i].query)
+		r.unread(&q.reads[i])
 		q.reads = slices.Delete(q.reads, i, i+1)
 		r.leaveIfDrained()
 		return
@@ -172,11 +176,27 @@ func (r *Replica) Forget(id uint64) {
 }
 
 func (r *Replica) reply(id uint64, payload []byte) {
-	if r.cfg.MaxAnswerBytes > 0 {
-		r.requests.answerBytes += len(payload)
-		r.requests.portion += len(payload)
-	}
+	r.charge(len(payload))
+	r.give(id, payload)
+}
+
+func (r *Replica) give(id uint64, payload []byte) {
 	r.out.Replies = append(r.out.Replies, Reply{ID: id, Err: tandem.OK, Outcome: tandem.DidRun, Payload: payload})
+}
+
+// charge counts the bytes of an answer, from when it is made; uncharge takes that
+// back for one that is not given after all.
+func (r *Replica) charge(bytes int) {
+	if r.cfg.MaxAnswerBytes > 0 {
+		r.requests.answerBytes += bytes
+		r.requests.portion += bytes
+	}
+}
+
+func (r *Replica) uncharge(bytes int) {
+	if r.cfg.MaxAnswerBytes > 0 {
+		r.requests.answerBytes -= bytes
+	}
 }
 
 // AnswersGone tells that replies of so many bytes have left, or never will: they
@@ -254,6 +274,7 @@ func (r *Replica) takeRead(req Request) {
 	if r.fresh(w) {
 		r.reply(w.id, r.machine.Read(w.query))
 	} else if r.mayWait(req) {
+		r.readByLease(&w)
 		r.requests.reads = append(r.requests.reads, w)
 		r.requests.waitingBytes += len(w.query)
 	}
@@ -293,6 +314,7 @@ func (r *Replica) serveReads() {
 	q := &r.requests
 	n := 0
 	for n < len(q.reads) && r.fresh(q.reads[n]) && !r.paused() {
+		r.unread(&q.reads[n])
 		r.reply(q.reads[n].id, r.machine.Read(q.reads[n].query))
 		q.waitingBytes -= len(q.reads[n].query)
 		n++
@@ -403,6 +425,7 @@ func (r *Replica) refuseInFlight() {
 // refuseReads refuses the reads that wait; reads have no effect to be unsure of.
 func (r *Replica) refuseReads() {
 	q := &r.requests
+	r.askInstead()
 	for _, w := range q.reads {
 		q.waitingBytes -= len(w.query)
 		r.refuse(w.id, tandem.ErrWrongServer, tandem.DidNotRun)

@@ -17,6 +17,8 @@ func (r *Replica) Clone() *Replica {
 	if r.upstream.staging != nil {
 		c.upstream.staging = r.upstream.staging.Clone()
 	}
+	c.upstream.entries = slices.Clone(r.upstream.entries)
+	c.peer.sendings = slices.Clone(r.peer.sendings)
 	if t := r.peer.transfer; t != nil {
 		u := *t
 		u.window = slices.Clone(t.window)
@@ -76,11 +78,8 @@ func (r *Replica) AppendState(b []byte) []byte {
 	e.view(r.view)
 	e.uints(uint64(r.authority), uint64(r.acknowledged), r.soloBarrier)
 	e.bools(r.activated, r.ackedWithBackup, r.leaving, r.leftWith != 0, r.held, r.pingNow)
-	e.uints(r.log.base, r.log.baseEpoch, uint64(r.log.baseTime), uint64(len(r.log.entries)))
-	for _, entry := range r.log.entries {
-		e.uints(entry.Epoch, uint64(entry.Time))
-		e.bytes(entry.Payload)
-	}
+	e.uints(r.log.base, r.log.baseEpoch, uint64(r.log.baseTime))
+	e.entries(r.log.entries)
 	_, floor := r.log.stamp(r.log.last())
 	e.uints(r.commit, r.applied, r.durable, uint64(r.pingIn), uint64(max(floor, r.clock+r.offset)), uint64(r.offset), uint64(r.requests.answerBytes), uint64(r.requests.portion))
 
@@ -89,13 +88,22 @@ func (r *Replica) AppendState(b []byte) []byte {
 	e.uints(uint64(p.idle), uint64(p.quiet), uint64(p.resendIn), uint64(p.resends))
 	e.bools(p.lost, p.probe, p.unreachable, p.transfer != nil)
 	if t := p.transfer; t != nil {
-		e.snapshot(t.snapshot, r.cfg.ChunkBytes)
+		e.bools(t.offering, t.offered, t.delta != nil)
+		switch {
+		case t.delta != nil:
+			e.uints(t.delta.index, t.delta.epoch)
+			e.entries(t.delta.entries)
+		case t.snapshot != nil:
+			e.snapshot(t.snapshot, r.cfg.ChunkBytes)
+		}
 		e.uints(t.index, t.taken, t.sent, uint64(t.kept), uint64(t.credit), uint64(len(t.window)))
 	}
 
 	u := &r.upstream
-	e.bools(u.installed, u.installDurable, u.chunk, u.forward, u.gap != 0, u.staging != nil)
+	e.bools(u.installed, u.installDurable, u.chunk, u.forward, u.gap != 0, u.staging != nil, u.offer, u.told, u.delta)
 	e.uints(u.snapIndex, u.chunks, uint64(u.sum))
+	e.entries(u.entries)
+	r.appendLeases(&e)
 	if u.staging != nil {
 		e.bytes(u.staging.AppendState(nil))
 	}
@@ -113,6 +121,8 @@ func (r *Replica) AppendState(b []byte) []byte {
 		// A number already acknowledged is as good as any other such.
 		e.uints(w.id, w.index, max(w.seq, p.acknowledged)-p.acknowledged)
 		e.bytes(w.query)
+		e.bools(w.leased)
+		e.bytes(w.value)
 	}
 	e.uints(uint64(len(q.parked)))
 	for _, w := range q.parked {
@@ -120,6 +130,18 @@ func (r *Replica) AppendState(b []byte) []byte {
 		e.bytes(w.Payload)
 	}
 	return r.machine.AppendState(e.b)
+}
+
+// appendLeases appends what is left of leases and grace, not what the clock shows.
+func (r *Replica) appendLeases(e *encoder) {
+	p := &r.peer
+	e.bools(p.promised)
+	e.uints(uint64(r.graceLeft()), uint64(max(0, p.leased-r.leases.now)))
+	// An answer to a message that is older than a lease is as good as none.
+	e.uints(uint64(len(p.sendings)))
+	for _, s := range p.sendings {
+		e.uints(max(s.first, p.acknowledged)-p.acknowledged, uint64(max(0, s.at+r.cfg.Lease-r.leases.now)))
+	}
 }
 
 // encoder appends values so that different sequences give different bytes.
@@ -144,6 +166,14 @@ func (e *encoder) bools(vs ...bool) {
 func (e *encoder) bytes(v []byte) {
 	e.uints(uint64(len(v)))
 	e.b = append(e.b, v...)
+}
+
+func (e *encoder) entries(entries []Entry) {
+	e.uints(uint64(len(entries)))
+	for _, entry := range entries {
+		e.uints(entry.Epoch, uint64(entry.Time))
+		e.bytes(entry.Payload)
+	}
 }
 
 func (e *encoder) snapshot(s Snapshot, max int) {

@@ -253,14 +253,15 @@ func (s *scribe) player(pos string, p *player, l line) {
 }
 
 func (s *scribe) newPlayer(pos string, l line) *player {
-	p := &player{name: l.word(0), late: l.word(1) == "late"}
+	p := &player{name: l.word(0), late: slices.Contains(l.words, "late")}
 	s.lives[p.name]++
 	machine := newRecorder()
 	machine.every = int64(l.number("sweep"))
 	cfg := replica.Config{
-		Self:    s.server(p.name),
-		Group:   uint32(l.number("group")),
-		Machine: machine,
+		Self:           s.server(p.name),
+		WholeTransfers: !slices.Contains(l.words, "delta"),
+		Group:          uint32(l.number("group")),
+		Machine:        machine,
 		Observer: func(o tandem.Observation) {
 			fmt.Fprintf(&s.out, "%s: (%s) %s\n", p.name, o.Rule, o.Detail)
 		},

@@ -5,12 +5,18 @@ import (
 	"slices"
 )
 
-// transfer is the sending of the whole state to a new backup (rule T1).
+// transfer is what brings a new backup up to date: the whole state (rule T1), or the
+// entries that it lacks (rule T4). There is one in each epoch, and while it is
+// offering, that is not decided.
 //
 //	taken <= sent < taken + len(window)
 type transfer struct {
+	offering bool
+	offered  bool // the Offer was sent; false again when it is to be sent again
+
 	snapshot Snapshot // as of index (rule T2)
-	index    uint64
+	delta    *delta   // or the entries up to index
+	index    uint64   // while offering, of the last entry that need not be kept
 	epoch    uint64
 	time     int64
 
@@ -24,13 +30,14 @@ type transfer struct {
 	credit int // bytes that may still be ordered beyond half the bound (rule T5)
 }
 
-// chunkStart is where a chunk starts: the position in the snapshot, and the sum
-// over all bytes before it. done: there is no such chunk.
+// chunkStart is where a chunk starts: the position in the snapshot, or the number of
+// the entry, and the sum over all bytes before it. done: there is no such chunk.
 type chunkStart struct {
-	pos  []byte
-	sum  uint32
-	size int // of the chunk; 0 until it has been made
-	done bool
+	pos   []byte
+	entry int
+	sum   uint32
+	size  int // of the chunk; 0 until it has been made
+	done  bool
 }
 
 // keep counts an entry that was ordered while the transfer runs.
@@ -50,19 +57,30 @@ func (t *transfer) room(size, bound int) bool {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// startTransfer begins to bring the backup up to date. The snapshot holds what
-// is applied; whatever follows in the log is forwarded after it.
+// startTransfer begins to bring the backup up to date.
 func (r *Replica) startTransfer() {
-	epoch, time := r.log.stamp(r.applied)
-	r.peer.transfer = &transfer{
-		snapshot: r.machine.Snapshot(),
-		index:    r.applied,
-		epoch:    epoch,
-		time:     time,
-		window:   []chunkStart{{}},
-	}
 	r.stats.Transfers++
+	if !r.cfg.WholeTransfers {
+		r.offer()
+		return
+	}
+	r.sendWhole()
 	r.note("T1", r.applied, "begins a transfer")
+}
+
+// sendWhole makes the transfer one of the whole state. The snapshot holds what is
+// applied; whatever follows in the log is forwarded after it.
+func (r *Replica) sendWhole() {
+	r.peer.transfer = &transfer{snapshot: r.machine.Snapshot()}
+	r.asOfApplied()
+}
+
+// asOfApplied sets what the transfer includes: the log as far as it is applied.
+func (r *Replica) asOfApplied() {
+	t := r.peer.transfer
+	t.index = r.applied
+	t.epoch, t.time = r.log.stamp(r.applied)
+	t.window = []chunkStart{{}}
 }
 
 // sendChunks sends chunks as far as the window goes.
@@ -71,35 +89,47 @@ func (r *Replica) sendChunks() {
 	if t == nil {
 		return
 	}
+	if t.offering {
+		r.sendOffer()
+		return
+	}
 	for t.sent < t.taken+uint64(r.cfg.ChunkWindow) {
 		at := &t.window[t.sent-t.taken]
 		if at.done {
 			return
 		}
-		data, next := t.snapshot.Chunk(at.pos, r.cfg.ChunkBytes)
-		at.size = len(data)
-		sum := crc32.Update(at.sum, castagnoli, data)
-		if int(t.sent-t.taken) == len(t.window)-1 {
-			t.window = append(t.window, chunkStart{pos: next, sum: sum, done: next == nil})
-		}
 		m := r.message(Chunk)
 		m.ChunkNumber = t.sent
-		m.ChunkLast = next == nil
 		m.SnapIndex, m.SnapEpoch, m.SnapTime = t.index, t.epoch, t.time
-		m.Data = data
-		if m.ChunkLast {
-			m.ChunkSum = sum
+		next := t.fill(&m, at, r.cfg.ChunkBytes)
+		if int(t.sent-t.taken) == len(t.window)-1 {
+			t.window = append(t.window, next)
+		}
+		if m.ChunkLast = next.done; m.ChunkLast {
+			m.ChunkSum = next.sum
 		}
 		r.out.Messages = append(r.out.Messages, m)
 		t.sent++
 	}
 }
 
+// fill puts into a message the chunk that starts there, and returns where the next
+// one does.
+func (t *transfer) fill(m *Message, at *chunkStart, bytes int) chunkStart {
+	if t.delta != nil {
+		return t.delta.fill(m, at, bytes)
+	}
+	data, next := t.snapshot.Chunk(at.pos, bytes)
+	m.Data = data
+	at.size = len(data)
+	return chunkStart{pos: next, sum: crc32.Update(at.sum, castagnoli, data), done: next == nil}
+}
+
 // chunkTaken takes the backup's count of chunks. A newest answer with a lower
 // count means that the backup threw the transfer away.
 func (r *Replica) chunkTaken(m Message, newest bool) {
 	t := r.peer.transfer
-	if t == nil || m.SnapIndex != t.index {
+	if t == nil || t.offering || m.SnapIndex != t.index || m.Delta != (t.delta != nil) {
 		return
 	}
 	n := m.ChunkNumber
@@ -123,7 +153,7 @@ func (r *Replica) chunkTaken(m Message, newest bool) {
 // installed is the first half of rule A4: from here on a commit needs the backup.
 func (r *Replica) installed(m Message) {
 	t := r.peer.transfer
-	if t == nil || r.authority != Solo || m.Index < t.index {
+	if t == nil || t.offering || r.authority != Solo || m.Index < t.index {
 		return
 	}
 	r.peer.transfer = nil

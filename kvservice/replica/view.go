@@ -60,6 +60,7 @@ func (r *Replica) adopt(v tandem.View) bool {
 	r.activated = false
 	r.peer = peer{}
 	r.upstream = upstream{}
+	r.askInstead() // a lease ends with its view
 	r.note("F1", 0, fmt.Sprintf("adopted view %d as %s", v.Viewnum, r.role()))
 
 	if !r.isPrimary() {
@@ -87,7 +88,7 @@ func (r *Replica) adoptAsPrimary() {
 		r.authority = None // rule A1
 	}
 	if r.view.Backup == "" {
-		r.acknowledged = r.view.Viewnum // rule A2; solo only when told that it is active
+		r.acknowledgeAlone() // rule A2; solo only when told that it is active
 		return
 	}
 	if r.authority == None {
@@ -146,11 +147,11 @@ func (r *Replica) Deliver(m Message) {
 		return
 	}
 	switch m.Kind {
-	case Forward, Chunk:
+	case Forward, Chunk, Offer:
 		if m.From != m.View.PrimaryServer() || m.To != m.View.BackupServer() {
 			return
 		}
-	case Acknowledge, Gap, ChunkTaken, Installed:
+	case Acknowledge, Gap, ChunkTaken, Installed, Holds:
 		if m.From != m.View.BackupServer() || m.To != m.View.PrimaryServer() {
 			return
 		}
@@ -163,9 +164,14 @@ func (r *Replica) Deliver(m Message) {
 	}
 	switch m.Kind {
 	case Forward:
+		r.accepted()
 		r.takeForward(m)
 	case Chunk:
+		r.accepted()
 		r.takeChunk(m)
+	case Offer:
+		r.accepted()
+		r.takeOffer(m)
 	default:
 		r.takeAnswer(m)
 	}

@@ -184,8 +184,11 @@ func (w *world) take(n *node) {
 		w.answer(n, r)
 	}
 	if e.Keep != nil {
-		if e.Keep.Installed != nil {
+		switch {
+		case e.Keep.Installed != nil:
 			n.generation, n.durable = e.Keep.Generation, 0
+		case e.Keep.Cut:
+			n.generation, n.durable = e.Keep.Generation, min(n.durable, e.Keep.Base)
 		}
 		n.kept = append(n.kept, *e.Keep)
 		if n.sync {
