@@ -40,15 +40,17 @@ func (c *client) start() {
 	w.startNode(c.node)
 	*c = client{w: w, node: c.node, number: c.number, running: -1, values: c.values, todo: c.todo, last: make([]string, w.opt.Keys)}
 	cfg := w.opt.Clerk
-	cfg.Seed = w.rng.Uint64()
+	cfg.Seed = newDice(w.opt.Seed, diceOfClerk, uint64(w.nodes[c.node].slot), w.nodes[c.node].life).state
 	cfg.Observe = w.observer(c.node)
 	c.core = clerk.New(cfg)
 	c.think()
 }
 
+func (c *client) dice() *dice { return &c.w.nodes[c.node].dice }
+
 func (c *client) think() {
 	w := c.w
-	w.queue.push(event{at: w.after(w.upTo(w.opt.ThinkMillis)), kind: evThink, node: c.node, life: w.nodes[c.node].life})
+	w.queue.push(event{at: w.after(c.dice().upTo(w.opt.ThinkMillis)), kind: evThink, node: c.node, life: w.nodes[c.node].life})
 }
 
 // next starts the client's next operation, if it may and has one.
@@ -60,18 +62,24 @@ func (c *client) next() {
 		in := c.todo[0]
 		c.todo = c.todo[1:]
 		c.begin(in)
-	case w.started < w.opt.Ops:
+	case w.mayStart():
 		w.started++
 		c.begin(c.invent())
 	}
 }
 
+// mayStart tells whether clients start another operation: they go on as long as
+// there are faults, except where a Schedule says exactly what happens.
+func (w *World) mayStart() bool {
+	return !w.calm && (w.started < w.opt.Ops || (w.opt.Schedule == nil && w.opt.Ops > 0))
+}
+
 // invent draws an operation.
 func (c *client) invent() Input {
 	w := c.w
-	k := w.rng.IntN(w.opt.Keys)
-	in := Input{Kind: OpKind(w.rng.IntN(int(numOpKinds))), Key: key(k)}
-	if w.rng.IntN(4) == 0 {
+	k := c.dice().intN(w.opt.Keys)
+	in := Input{Kind: OpKind(c.dice().intN(int(numOpKinds))), Key: key(k)}
+	if c.dice().intN(4) == 0 {
 		in.Kind = Get
 	}
 	switch in.Kind {
@@ -201,7 +209,6 @@ func (c *client) failed(call uint64, kind bodyKind) {
 // cancel gives the operation under way up.
 func (c *client) cancel() {
 	if c.running >= 0 {
-		c.w.cover.count(Cancelled)
 		c.core.Cancel(c.request)
 		c.did()
 	}

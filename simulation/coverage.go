@@ -13,26 +13,44 @@ import (
 // pass for a good one.
 type Count uint8
 
-// What is counted: first the faults, then what the cores made of them.
+// What is counted: first the kinds of fault that struck (FaultNames, in the same
+// order), then what the cores made of them.
 const (
 	Dropped Count = iota
 	Duplicated
 	Delayed
-	CutOff
+	Reordered
+	TransfersCut
+	DiskLate
+	ViewDiskLate
+
+	// Those that come of themselves, every 10 ms or not.
 	Ghosts
 	CutsOneWay
 	CutsTwoWay
+	SlowLinks
 	Crashes
+	Restarts
 	ClientCrashes
 	Freezes
 	Leavings
+	ClockJumps
+	ClockRates
+	ClocksBeyond
+	MonitorRestarts
+	MonitorAmnesias
 	Hints
 	Reports
 	Resends
 	Abandoned
 	Cancelled
-	DiskLate
+	numFaults
+)
 
+const firstOfChaos = Ghosts
+
+const (
+	CutOff Count = numFaults + iota // messages that met a cut
 	ViewChanges
 	Activations
 	Promotions
@@ -51,18 +69,26 @@ const (
 	DefiniteFailures
 	ScansDone
 	ScanLost
-	Down // runs that ended with the group down
+	StoreChecks      // histories with scans judged as a whole
+	RecordsLost      // the view service crashed before a record was durable
+	RefusedForgotten // it refused to announce anything, having lost its memory
+	Usurped          // runs in which it began another cluster instead
+	Down             // runs that ended with the group down
 	numCounts
 )
 
-var countNames = [numCounts]string{"dropped", "duplicated", "delayed", "cut off", "ghosts", "one-way cuts", "two-way cuts",
-	"crashes", "client crashes", "freezes", "leavings begun", "hints", "reports", "resends", "calls abandoned", "operations cancelled", "late disks",
+var effectNames = [numCounts - numFaults]string{"messages that met a cut",
 	"view changes", "activations", "promotions", "transfers done", "installations", "peer messages of an older view", "gaps", "departures", "sessions expired",
 	"retries", "duplicates applied", "refused as expired", "refused as stale", "operations", "outcomes unknown", "definite failures",
-	"scans done", "scans lost", "groups down"}
+	"scans done", "scans lost", "histories judged with scans", "view records lost in a crash", "refused for lost memory", "clusters begun anew", "groups down"}
 
-// String returns what is counted, in words.
-func (c Count) String() string { return countNames[c] }
+// String returns what is counted, in words; of a kind of fault, its name.
+func (c Count) String() string {
+	if c < numFaults {
+		return faultKinds[c].Name
+	}
+	return effectNames[c-numFaults]
+}
 
 // Coverage is what happened in a run, or in several.
 type Coverage struct {
@@ -111,7 +137,7 @@ func (c *Coverage) Add(o *Coverage) {
 func (c *Coverage) Missing() []string {
 	var names []string
 	for i, n := range c.Counts {
-		if n == 0 {
+		if n == 0 && !(i < int(numFaults) && faultKinds[i].rare) {
 			names = append(names, Count(i).String())
 		}
 	}

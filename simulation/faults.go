@@ -1,218 +1,169 @@
 package simulation
 
 import (
-	"slices"
-
-	"github.com/tandemkv/tandem/kvservice/clerk"
-	"github.com/tandemkv/tandem/kvservice/replica"
+	"fmt"
+	"strings"
 )
 
-// chaos lets the faults of the last 10 ms happen.
-func (w *World) chaos() {
-	f := &w.faults
-	server := func() *server { return w.servers[w.rng.IntN(len(w.servers))] }
-	client := func() *client { return w.clients[w.rng.IntN(len(w.clients))] }
-	if w.chance(f.Ghost) && len(w.net.ghosts) > 0 {
-		w.cover.count(Ghosts)
-		w.transmit(w.net.ghosts[w.rng.IntN(len(w.net.ghosts))])
+// Faults says how often things go wrong. Each rate is independent of the others,
+// and zero is never; a kind of fault strikes with every other at rate zero, too.
+type Faults struct {
+	// Shares of the messages sent.
+	Drop, Duplicate, Delay, Reorder float64
+	// CutTransfer is the share of a transfer's chunks at which it is cut short.
+	CutTransfer float64
+	// Shares of the records that a disk is given.
+	SlowDisk, SlowViewDisk float64
+
+	// Chances in every 10 ms of virtual time, of which all others come.
+	Ghost            float64
+	CutOneWay        float64
+	CutTwoWay        float64
+	SlowLink         float64
+	Crash            float64
+	Restart          float64
+	ClientCrash      float64
+	Freeze           float64
+	Leave            float64
+	ClockJump        float64
+	ClockRate        float64
+	ClockBeyondBound float64
+	MonitorRestart   float64
+	MonitorAmnesia   float64
+	Suspect          float64
+	Report           float64
+	Resend           float64
+	Abandon          float64
+	Cancel           float64
+
+	// DelayMillis is the most that a delayed message is late; zero is 100.
+	DelayMillis int64
+	// LastMillis is the most that a cut, a freeze or an absence lasts; zero is 500.
+	LastMillis int64
+	// Merciful faults leave a member of the in-sync set its memory.
+	Merciful bool
+}
+
+// FaultKind is a kind of fault as people name it.
+type FaultKind struct {
+	Name  string
+	About string // in a line
+}
+
+// fault is a kind of fault. It is its own Count, too.
+type fault = Count
+
+// faultKind is what is known of a kind of fault.
+type faultKind struct {
+	FaultKind
+	rate  func(*Faults) *float64
+	usual float64 // the rate if one is asked for and none is given
+	node  bool    // it concerns whole nodes, not single messages
+	rare  bool    // it is struck only if asked for
+}
+
+// faultKinds has the kinds of fault by their numbers.
+var faultKinds = [numFaults]faultKind{
+	Dropped:         {FaultKind{"drop", "a message is lost"}, func(f *Faults) *float64 { return &f.Drop }, 0.05, false, false},
+	Duplicated:      {FaultKind{"duplicate", "a message arrives twice"}, func(f *Faults) *float64 { return &f.Duplicate }, 0.05, false, false},
+	Delayed:         {FaultKind{"delay", "a message arrives late"}, func(f *Faults) *float64 { return &f.Delay }, 0.05, false, false},
+	Reordered:       {FaultKind{"reorder", "a message overtakes others, or is overtaken"}, func(f *Faults) *float64 { return &f.Reorder }, 0.2, false, false},
+	TransfersCut:    {FaultKind{"cut-transfer", "a transfer is cut half-way: the link breaks, or an end crashes"}, func(f *Faults) *float64 { return &f.CutTransfer }, 0.3, true, false},
+	DiskLate:        {FaultKind{"slow-disk", "a server's disk takes long to confirm"}, func(f *Faults) *float64 { return &f.SlowDisk }, 0.05, true, false},
+	ViewDiskLate:    {FaultKind{"slow-view-disk", "the view service's disk takes long to confirm"}, func(f *Faults) *float64 { return &f.SlowViewDisk }, 0.5, true, false},
+	Ghosts:          {FaultKind{"ghost", "a message that was sent long ago arrives once more"}, func(f *Faults) *float64 { return &f.Ghost }, 0.1, false, false},
+	CutsOneWay:      {FaultKind{"cut-one-way", "messages from one node to another stop passing for a while"}, func(f *Faults) *float64 { return &f.CutOneWay }, 0.02, true, false},
+	CutsTwoWay:      {FaultKind{"cut-two-way", "a node is cut off from another, or from all, for a while"}, func(f *Faults) *float64 { return &f.CutTwoWay }, 0.02, true, false},
+	SlowLinks:       {FaultKind{"slow-link", "messages between two nodes take long for a while"}, func(f *Faults) *float64 { return &f.SlowLink }, 0.02, true, false},
+	Crashes:         {FaultKind{"crash", "a server loses its memory and stays away for long"}, func(f *Faults) *float64 { return &f.Crash }, 0.02, true, false},
+	Restarts:        {FaultKind{"restart", "a server loses its memory and is back at once, under the same address"}, func(f *Faults) *float64 { return &f.Restart }, 0.02, true, false},
+	ClientCrashes:   {FaultKind{"client-crash", "a client forgets what it was doing"}, func(f *Faults) *float64 { return &f.ClientCrash }, 0.02, true, false},
+	Freezes:         {FaultKind{"freeze", "a process stops for a while, and goes on as if nothing had been"}, func(f *Faults) *float64 { return &f.Freeze }, 0.02, true, false},
+	Leavings:        {FaultKind{"leave", "a server is asked to depart (rule V11)"}, func(f *Faults) *float64 { return &f.Leave }, 0.02, true, false},
+	ClockJumps:      {FaultKind{"clock-jump", "a server's wall clock is set forward or back"}, func(f *Faults) *float64 { return &f.ClockJump }, 0.02, true, false},
+	ClockRates:      {FaultKind{"clock-rate", "a node's clocks run fast or slow, its lease clock within the bound"}, func(f *Faults) *float64 { return &f.ClockRate }, 0.02, true, false},
+	ClocksBeyond:    {FaultKind{"clock-beyond-bound", "a server's lease clock breaks the bound on its rate: leases promise nothing then"}, func(f *Faults) *float64 { return &f.ClockBeyondBound }, 0.02, true, true},
+	MonitorRestarts: {FaultKind{"monitor-restart", "the view service crashes and comes back with what was durable"}, func(f *Faults) *float64 { return &f.MonitorRestart }, 0.02, true, false},
+	MonitorAmnesias: {FaultKind{"monitor-amnesia", "the view service comes back without its memory (rule V0); safety alone is judged then"}, func(f *Faults) *float64 { return &f.MonitorAmnesia }, 0.02, true, false},
+	Hints:           {FaultKind{"suspect", "the view service suspects a server, rightly or not (rule V7)"}, func(f *Faults) *float64 { return &f.Suspect }, 0.02, true, false},
+	Reports:         {FaultKind{"report", "a primary reports its backup, rightly or not (rule V8)"}, func(f *Faults) *float64 { return &f.Report }, 0.02, true, false},
+	Resends:         {FaultKind{"resend", "a primary sends again what is unanswered"}, func(f *Faults) *float64 { return &f.Resend }, 0.05, true, false},
+	Abandoned:       {FaultKind{"abandon", "a client's connections break under its calls"}, func(f *Faults) *float64 { return &f.Abandon }, 0.05, true, false},
+	Cancelled:       {FaultKind{"cancel", "a client gives an operation up"}, func(f *Faults) *float64 { return &f.Cancel }, 0.02, true, false},
+}
+
+// FaultNames returns the kinds of fault there are, always in the same order.
+func FaultNames() []FaultKind {
+	var names []FaultKind
+	for i := range faultKinds {
+		names = append(names, faultKinds[i].FaultKind)
 	}
-	if w.chance(f.CutOneWay) {
-		w.cover.count(CutsOneWay)
-		w.cutFor(w.rng.IntN(len(w.nodes)), w.rng.IntN(len(w.nodes)), w.upTo(f.LastMillis))
+	return names
+}
+
+// Only leaves the named kinds of fault and sets the rates of all others to zero.
+// One that had rate zero is given its usual rate. An unknown name is an error, and
+// changes nothing.
+func (f *Faults) Only(names ...string) error {
+	wanted, err := faultsNamed(names)
+	if err != nil {
+		return err
 	}
-	if w.chance(f.CutTwoWay) {
-		w.cover.count(CutsTwoWay)
-		w.cutBothWays(w.upTo(f.LastMillis))
-	}
-	if w.chance(f.Crash) {
-		w.chaosCrash(server(), client())
-	}
-	if w.chance(f.Freeze) {
-		w.cover.count(Freezes)
-		w.Freeze(w.rng.IntN(len(w.nodes)), w.upTo(f.LastMillis))
-	}
-	if s := server(); w.chance(f.Leave) && w.works(s) {
-		w.cover.count(Leavings)
-		w.Leave(s.node)
-		w.queue.push(event{at: w.after(w.upTo(2 * f.LastMillis)), kind: evStay, node: s.node, life: w.nodes[s.node].life})
-	}
-	if w.chance(f.Suspect) && !w.isFrozen(monitorNode) {
-		w.hint(server())
-	}
-	if s := server(); w.chance(f.Report) && w.works(s) {
-		w.cover.count(Reports)
-		s.core.ReportBackup()
-		s.did()
-	}
-	if s := server(); w.chance(f.Resend) && w.works(s) {
-		w.cover.count(Resends)
-		s.core.Resend()
-		s.did()
-	}
-	if c := client(); w.chance(f.Abandon) && !w.isFrozen(c.node) && c.running >= 0 {
-		if calls := c.core.Stats().Calls; calls > 0 {
-			w.cover.count(Abandoned)
-			c.breakCalls()
+	for k := range faultKinds {
+		rate := faultKinds[k].rate(f)
+		switch {
+		case !wanted[k]:
+			*rate = 0
+		case *rate == 0:
+			*rate = faultKinds[k].usual
 		}
 	}
-	if c := client(); w.chance(f.Cancel) && !w.isFrozen(c.node) {
-		c.cancel()
-	}
-	for i := range w.servers {
-		w.checkAfterChaos(w.servers[i])
-	}
+	return nil
 }
 
-// checkAfterChaos looks at a server that chaos may have stepped.
-func (w *World) checkAfterChaos(s *server) {
-	if s.up() {
-		w.check(s.node)
+// Without sets the rates of the named kinds of fault to zero. An unknown name is
+// an error, and changes nothing.
+func (f *Faults) Without(names ...string) error {
+	unwanted, err := faultsNamed(names)
+	if err != nil {
+		return err
 	}
-}
-
-func (w *World) isFrozen(node int) bool { return w.nodes[node].frozen > w.now }
-
-// works tells whether a server can do anything at this moment.
-func (w *World) works(s *server) bool { return s.up() && !w.isFrozen(s.node) }
-
-func (w *World) cutFor(from, to int, millis int64) {
-	w.Cut(from, to)
-	w.queue.push(event{at: w.after(millis), kind: evHeal, a: uint64(from), b: uint64(to)})
-}
-
-// cutBothWays parts two nodes, or one from all.
-func (w *World) cutBothWays(millis int64) {
-	a := w.rng.IntN(len(w.nodes))
-	if w.rng.IntN(2) == 0 {
-		b := w.rng.IntN(len(w.nodes))
-		w.cutFor(a, b, millis)
-		w.cutFor(b, a, millis)
-		return
-	}
-	for b := range w.nodes {
-		w.cutFor(a, b, millis)
-		w.cutFor(b, a, millis)
-	}
-}
-
-// chaosCrash crashes a server, or now and then a client.
-func (w *World) chaosCrash(s *server, c *client) {
-	if w.rng.IntN(6) == 0 {
-		w.cover.count(ClientCrashes)
-		c.crash()
-		return
-	}
-	if !s.up() || (w.faults.Merciful && w.needed(s)) {
-		return
-	}
-	away := w.upTo(20)
-	if w.rng.IntN(2) == 0 {
-		away = w.upTo(w.faults.LastMillis)
-	}
-	w.cover.count(Crashes)
-	w.hintOfCrash(s)
-	w.stop(s.node, away)
-}
-
-// needed tells whether nobody else is in sync.
-func (w *World) needed(s *server) bool {
-	if !slices.Contains(w.oracle.inSync, s.self) {
-		return false
-	}
-	for _, m := range w.oracle.inSync {
-		if m != s.self && w.find(m) != nil {
-			return false
+	for k := range faultKinds {
+		if unwanted[k] {
+			*faultKinds[k].rate(f) = 0
 		}
 	}
-	return true
+	return nil
 }
 
-// hintOfCrash: a connection that closes tells the view service of a crash.
-func (w *World) hintOfCrash(s *server) {
-	if w.faults.Suspect > 0 && !w.isFrozen(monitorNode) {
-		w.monitor.core.Hint(s.self)
-		w.monitor.did()
+func faultsNamed(names []string) (named [numFaults]bool, err error) {
+	for _, name := range names {
+		k, ok := faultNamed(name)
+		if !ok {
+			var all []string
+			for _, kind := range faultKinds {
+				all = append(all, kind.Name)
+			}
+			return named, fmt.Errorf("there is no fault %q; there are %s", name, strings.Join(all, ", "))
+		}
+		named[k] = true
 	}
+	return named, nil
 }
 
-// hint makes the view service suspect a server, now or soon, rightly or not.
-func (w *World) hint(s *server) {
-	w.cover.count(Hints)
-	if w.rng.IntN(2) == 0 {
-		w.monitor.core.Suspect(s.self)
-	} else {
-		w.monitor.core.Hint(s.self)
-	}
-	w.monitor.did()
-	w.check(monitorNode)
-}
-
-// breakCalls breaks the connections of a client: what it called is lost, as far
-// as it knows.
-func (c *client) breakCalls() {
-	for id := range c.calls + 1 {
-		if c.core.Awaits(clerk.CallID(id)) {
-			c.failed(id, putArgs)
+func faultNamed(name string) (fault, bool) {
+	for k := range faultKinds {
+		if faultKinds[k].Name == name {
+			return fault(k), true
 		}
 	}
+	return 0, false
 }
 
-// stop takes a server down, its memory with it, for so many milliseconds.
-func (w *World) stop(node int, away int64) {
-	w.Crash(node)
-	w.queue.push(event{at: w.after(away), kind: evRestart, node: node})
-}
-
-// Crash stops a server: its memory is lost.
-func (w *World) Crash(node int) {
-	w.nodes[node].up = false
-	w.nodes[node].frozen = 0
-	w.nodes[node].life++
-	w.trace.say(w, node, "crashed")
-}
-
-// Restart starts a server under its address, with a new incarnation.
-func (w *World) Restart(node int) {
-	w.server(node).start()
-	w.trace.say(w, node, "started as "+serverText(w.server(node).self))
-}
-
-// Freeze stops a node for a while. It wakes with its beliefs.
-func (w *World) Freeze(node int, millis int64) {
-	w.nodes[node].frozen = max(w.nodes[node].frozen, w.after(millis))
-	w.trace.say(w, node, "frozen")
-}
-
-// Leave asks a server to depart (rule V11).
-func (w *World) Leave(node int) {
-	s := w.server(node)
-	s.leaving = true
-	s.core.Leave()
-	s.did()
-}
-
-// StopFaults ends the faults: what is cut mends, what is frozen wakes, and what
-// is down comes back. Late messages still arrive.
-func (w *World) StopFaults() {
-	w.faults = Faults{}
-	clear(w.net.cuts)
-	w.net.hold = nil
-	w.Release()
-	for i := range w.nodes {
-		w.nodes[i].frozen = 0
+// rates returns the rate of each kind of fault.
+func (f *Faults) rates() (rates [numFaults]float64) {
+	for k := range faultKinds {
+		rates[k] = *faultKinds[k].rate(f)
 	}
-	for _, s := range w.servers {
-		if !s.up() {
-			w.Restart(s.node)
-		} else if s.leaving {
-			s.stay()
-		}
-	}
-}
-
-// joint tells whether a server is a primary with a backup in sync, and the view
-// service knows.
-func (w *World) joint(s *server) bool {
-	v, active := w.monitor.core.View()
-	return s.up() && s.status.Authority == replica.Joint && s.status.BackupInSync && s.status.View == v && active == v.Viewnum
+	return rates
 }

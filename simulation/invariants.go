@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/replica"
 )
 
@@ -26,7 +27,7 @@ func (w *World) checkServer(s *server) {
 		w.fail("I1", "%s goes from view %d to view %d", serverText(s.self), s.seen, st.View.Viewnum)
 	}
 	s.seen = st.View.Viewnum
-	if told, _ := w.monitor.core.View(); st.View.Viewnum > told.Viewnum {
+	if told, _ := w.monitor.core.View(); st.View.Viewnum > told.Viewnum && w.amnesia == 0 {
 		w.fail("I1", "%s is in view %d, and the view service announced %d", serverText(s.self), st.View.Viewnum, told.Viewnum)
 	}
 	if st.Applied > st.Commit || st.Commit > st.Last {
@@ -52,18 +53,25 @@ func (w *World) checkPrefix(p *server) {
 // turn to commit them comes (I5), so here it is the count that matters, and that
 // what lies beyond its commit index is the global log's.
 func (w *World) checkInSync() {
+	w.checkMembers(w.oracle.active, w.oracle.inSync)
+	if w.oracle.sure.active != w.oracle.active {
+		w.checkMembers(w.oracle.sure.active, w.oracle.sure.inSync)
+	}
+}
+
+func (w *World) checkMembers(active uint, members []tandem.Server) {
 	o := &w.oracle
-	for _, member := range o.inSync {
+	for _, member := range members {
 		s := w.find(member)
 		if s == nil {
 			continue
 		}
 		if s.has() < o.last() {
-			w.fail("I3", "%s is in sync as of view %d and has %d of %d committed", serverText(member), o.active, s.has(), o.last())
+			w.fail("I3", "%s is in sync as of view %d and has %d of %d committed", serverText(member), active, s.has(), o.last())
 		}
 		for index := s.status.Commit + 1; index <= o.last(); index++ {
 			if e, ok := s.core.Entry(index); !ok || e.Epoch != o.log[index-1].Epoch {
-				w.fail("I3", "%s is in sync as of view %d and holds entry %d of epoch %d; committed is that of epoch %d", serverText(member), o.active, index, e.Epoch, o.log[index-1].Epoch)
+				w.fail("I3", "%s is in sync as of view %d and holds entry %d of epoch %d; committed is that of epoch %d", serverText(member), active, index, e.Epoch, o.log[index-1].Epoch)
 			}
 		}
 	}

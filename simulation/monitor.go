@@ -19,6 +19,8 @@ type monitor struct {
 	gets     []waiter             // in the order of their arrival
 
 	record view.Record // the last made
+	kept   view.Record // the last that the disk confirmed
+	writes uint64      // records given to the disk, in all lives
 }
 
 // waiter is a Get that waits for news.
@@ -28,12 +30,41 @@ type waiter struct {
 	args tandem.ViewArgs
 }
 
-func (w *World) startMonitor() {
+// start begins a life with what the disk kept.
+func (m *monitor) start() {
+	w := m.w
 	w.startNode(monitorNode)
 	c := w.opt.View
-	c.Cluster = w.rng.Uint64() | 1
+	c.Cluster = w.nodes[monitorNode].dice.next() | 1
 	c.Observer = w.observer(monitorNode)
-	w.monitor = &monitor{w: w, core: view.New(c), pings: make(map[uint64]*envelope)}
+	m.pings, m.gets = make(map[uint64]*envelope), nil
+	if m.kept.Number == 0 { // it never told anybody of a view
+		m.core = view.New(c)
+		return
+	}
+	core, err := view.Restore(c, m.kept)
+	if err != nil {
+		w.fail("V10", "the view service does not start from its own record: %v", err)
+	}
+	m.core = core
+}
+
+// crash ends a life. A record that was on its way to the disk may have reached it
+// or not; either way nobody was told of it.
+func (m *monitor) crash(reached bool) {
+	w := m.w
+	w.Crash(monitorNode)
+	if reached {
+		m.kept = m.record
+	}
+	w.oracle.reverted(&m.kept)
+	m.record = m.kept
+}
+
+// forgetViews takes the view service's disk away, too (rule V0).
+func (w *World) forgetViews() {
+	w.amnesia = w.now
+	w.monitor.record, w.monitor.kept = view.Record{}, view.Record{}
 }
 
 func (m *monitor) tick() {
@@ -42,22 +73,45 @@ func (m *monitor) tick() {
 }
 
 func (m *monitor) durable(number uint64) {
-	m.core.Durable(number)
+	m.confirm(number)
 	m.did()
+}
+
+// confirm tells the core that the record last made is on the disk.
+func (m *monitor) confirm(number uint64) {
+	if m.record.Number == number {
+		m.kept = m.record
+		m.w.oracle.kept(&m.kept)
+	}
+	m.core.Durable(number)
 }
 
 func (m *monitor) deliver(env *envelope, b *body) {
 	m.requests++
+	forgot := m.mustNotice(b)
 	switch b.Kind {
 	case ping:
 		m.pings[m.requests] = env
 		m.core.Ping(m.requests, *b.Ping)
 	case viewArgs:
 		m.gets = append(m.gets, waiter{m.requests, env, *b.View})
-		m.w.queue.push(event{at: m.w.after(m.w.opt.PollMillis), kind: evGiveUp, node: monitorNode, a: m.requests})
+		m.w.queue.push(event{at: m.w.after(m.w.opt.PollMillis), kind: evGiveUp, node: monitorNode, life: m.w.nodes[monitorNode].life, a: m.requests})
 		m.answerGets()
 	}
 	m.did()
+	if forgot && !m.core.LostMemory() {
+		m.w.fail("V0", "the view service heard of what is beyond its own memory, in %s, and goes on", b)
+	}
+}
+
+// mustNotice tells whether a ping shows that the view service has lost its memory
+// (rule V0). Once it has seen that it stays silent.
+func (m *monitor) mustNotice(b *body) bool {
+	if m.core.LostMemory() {
+		return true
+	}
+	told, _ := m.core.View()
+	return b.Kind == ping && m.record.View.Viewnum == 0 && (b.Ping.Cluster != 0 || b.Ping.Viewnum > told.Viewnum)
 }
 
 // did carries out the effects of an event.
@@ -69,6 +123,7 @@ func (m *monitor) did() {
 			env := m.pings[r.Request]
 			delete(m.pings, r.Request)
 			reply := r.Ping
+			m.silent(reply.Err)
 			w.send(monitorNode, env.from, body{Kind: pingReply, Life: env.fromLife, Call: env.body.Ping.Seq, PingReply: &reply})
 		}
 		if e.News {
@@ -77,15 +132,30 @@ func (m *monitor) did() {
 		if e.Record == nil {
 			return
 		}
-		w.oracle.recorded(&m.record, e.Record)
+		if w.amnesia > 0 {
+			w.usurped = true // another cluster begins, of which the oracle knows nothing
+		} else {
+			w.oracle.recorded(&m.record, e.Record)
+		}
 		m.record = *e.Record
-		if w.opt.ViewDiskMillis > 0 {
-			at := w.after(w.upTo(w.opt.ViewDiskMillis))
-			w.queue.push(event{at: at, kind: evDurable, node: monitorNode, a: e.Record.Number})
+		m.writes++
+		if delay := w.diskDelay(decision{ViewDiskLate, w.at(monitorNode), m.writes}, w.opt.ViewDiskMillis); delay > 0 {
+			w.queue.push(event{at: w.after(delay), kind: evDurable, node: monitorNode, life: w.nodes[monitorNode].life, a: e.Record.Number})
 			return
 		}
-		m.core.Durable(e.Record.Number)
+		m.confirm(e.Record.Number)
 	}
+}
+
+// silent checks V0: who has lost its memory announces nothing.
+func (m *monitor) silent(err tandem.Err) {
+	if !m.core.LostMemory() {
+		return
+	}
+	if err != tandem.ErrLostMemory && err != tandem.ErrWrongCluster && err != tandem.ErrBadRequest {
+		m.w.fail("V0", "the view service has lost its memory and answers %s", err)
+	}
+	m.w.cover.count(RefusedForgotten)
 }
 
 // answerGets answers the Gets that have waited for what there is now.
@@ -115,6 +185,7 @@ func (m *monitor) giveUp(id uint64) {
 }
 
 func (m *monitor) answer(g waiter, reply tandem.ViewReply) {
+	m.silent(reply.Err)
 	m.w.send(monitorNode, g.env.from, body{Kind: viewReply, Life: g.env.fromLife, Call: g.env.body.Call, ViewReply: &reply})
 }
 

@@ -62,6 +62,8 @@ type envelope struct {
 	fromLife uint64
 	sent     int64
 	body     body
+	nth      uint64 // of the messages of its link
+	rolls    uint64 // dice made for it
 	arrived  bool   // a copy was delivered
 	sealed   []byte // with Options.Seal: its encoding when it was sent
 }
@@ -75,17 +77,45 @@ type network struct {
 	sent   uint64
 	ghosts []*envelope // a ring
 	codec  *codec
-	cuts   []int   // for each pair of nodes, from*nodes+to, how many cuts
-	last   []int64 // for each pair, with Options.Ordered, the last arrival
+	nodes  int
+	links  []link // for each pair of nodes, from*nodes+to
 	hold   func(from, to int, b *body) bool
 	held   []*envelope
+}
+
+// link is one direction between two nodes.
+type link struct {
+	sent uint64 // messages
+	cuts int
+	// The last arrival of those that keep their order, and its place among the
+	// events of that time.
+	last    int64
+	lastTie uint32
+	slow    int64 // milliseconds that messages take longer, for a while
+}
+
+func (n *network) link(from, to int) *link { return &n.links[from*n.nodes+to] }
+
+// mend makes every link pass messages in their usual time.
+func (n *network) mend() {
+	for i := range n.links {
+		n.links[i].cuts, n.links[i].slow = 0, 0
+	}
+}
+
+// roll returns dice for what befalls a message next.
+func (w *World) roll(env *envelope) dice {
+	env.rolls++
+	return newDice(w.opt.Seed, diceOfMessage, uint64(w.link(env.from, env.to)), env.nth<<16|env.rolls&0xffff)
 }
 
 // send gives a message to the network, which does with it what the options say.
 func (w *World) send(from, to int, b body) {
 	n := &w.net
 	n.sent++
-	env := &envelope{id: n.sent, from: from, to: to, fromLife: w.nodes[from].life, sent: w.now, body: b}
+	l := n.link(from, to)
+	l.sent++
+	env := &envelope{id: n.sent, from: from, to: to, fromLife: w.nodes[from].life, sent: w.now, nth: l.sent, body: b}
 	if w.opt.Seal {
 		env.sealed = n.codec.seal(&b)
 	}
@@ -98,36 +128,67 @@ func (w *World) send(from, to int, b body) {
 		n.held = append(n.held, env)
 		return
 	}
-	f := &w.faults
-	if w.chance(f.Drop) {
-		w.cover.count(Dropped)
+	w.sendHostile(env)
+}
+
+// sendHostile sends a message with the faults that single messages suffer.
+func (w *World) sendHostile(env *envelope) {
+	place := w.link(env.from, env.to)
+	if d := (decision{Dropped, place, env.nth}); w.decides(d) {
 		w.lose(env)
 	} else {
 		w.transmit(env)
 	}
-	if w.chance(f.Duplicate) {
-		w.cover.count(Duplicated)
+	if w.decides(decision{Duplicated, place, env.nth}) {
 		w.transmit(env)
+	}
+	if env.body.Kind == peerMessage && env.body.Peer.Kind == replica.Chunk {
+		d := decision{TransfersCut, place, env.nth}
+		if rolled, ok := w.strikes(d); ok && w.chaosCutTransfer(env.from, env.to, &rolled) {
+			w.struck(d)
+		}
 	}
 }
 
-// transmit makes a message arrive once more.
+// decides is strikes and struck, of a fault that always can.
+func (w *World) decides(d decision) bool {
+	_, ok := w.strikes(d)
+	if ok {
+		w.struck(d)
+	}
+	return ok
+}
+
+// transmit makes a message arrive once more. On a link messages keep their order,
+// except those that a fault holds up: they are overtaken, and overtake.
 func (w *World) transmit(env *envelope) {
-	at := w.now + 1
+	d := w.roll(env)
+	l, place := w.net.link(env.from, env.to), w.link(env.from, env.to)
+	at := w.now + 1 + l.slow
 	if w.opt.LatencyMillis > 1 {
-		at += w.rng.Int64N(w.opt.LatencyMillis)
+		at += int64(d.intN(int(w.opt.LatencyMillis)))
 	}
-	if w.chance(w.faults.Delay) {
-		w.cover.count(Delayed)
-		at += w.rng.Int64N(w.faults.DelayMillis)
+	n := env.nth<<16 | env.rolls&0xffff
+	free := false
+	late := decision{Delayed, place, n}
+	if rolled, ok := w.strikes(late); ok {
+		w.struck(late)
+		at += rolled.upTo(orElse(w.opt.Faults.DelayMillis, 100))
+		free = true
 	}
-	tie := uint32(0)
-	if w.opt.Ordered {
-		last := &w.net.last[env.from*len(w.nodes)+env.to]
-		at = max(at, *last)
-		*last = at
-	} else {
-		tie = w.rng.Uint32()
+	astray := decision{Reordered, place, n}
+	if rolled, ok := w.strikes(astray); ok {
+		w.struck(astray)
+		at += rolled.upTo(2 * w.opt.LatencyMillis)
+		free = true
+	}
+	tie := uint32(d.next())
+	if !free {
+		at = max(at, l.last)
+		if at == l.last { // events of one time and tie happen in the order of their making
+			tie = l.lastTie
+		}
+		l.last, l.lastTie = at, tie
 	}
 	w.queue.push(event{at: at, tie: tie, kind: evDeliver, node: env.to, env: env})
 }
@@ -135,10 +196,11 @@ func (w *World) transmit(env *envelope) {
 // lose is what happens when a message gets lost: mostly nothing; but the sender
 // may come to know that its connection broke.
 func (w *World) lose(env *envelope) {
-	if !w.chance(0.4) {
+	d := w.roll(env)
+	if !d.chance(0.4) {
 		return
 	}
-	at := w.now + 1 + w.rng.Int64N(20)
+	at := w.now + d.upTo(20)
 	switch env.body.Kind {
 	case peerMessage:
 		w.queue.push(event{at: at, kind: evLost, node: env.from, life: env.fromLife})
@@ -154,10 +216,10 @@ func (w *World) deliver(e event) {
 	env := e.env
 	to := &w.nodes[env.to]
 	switch {
-	case w.net.cuts[env.from*len(w.nodes)+env.to] > 0:
+	case w.net.link(env.from, env.to).cuts > 0:
 		w.cover.count(CutOff)
-		if w.chance(0.3) { // kept by the wire, and late
-			w.queue.push(event{at: w.now + 1 + w.rng.Int64N(300), tie: w.rng.Uint32(), kind: evDeliver, node: env.to, env: env})
+		if d := w.roll(env); d.chance(0.3) { // kept by the wire, and late
+			w.queue.push(event{at: w.now + d.upTo(300), tie: uint32(d.next()), kind: evDeliver, node: env.to, env: env})
 			return
 		}
 		w.lose(env)
@@ -187,10 +249,10 @@ func (w *World) deliver(e event) {
 }
 
 // Cut stops messages from one node to another until Mend.
-func (w *World) Cut(from, to int) { w.net.cuts[from*len(w.nodes)+to]++ }
+func (w *World) Cut(from, to int) { w.net.link(from, to).cuts++ }
 
 // Mend takes one Cut back.
-func (w *World) Mend(from, to int) { w.net.cuts[from*len(w.nodes)+to]-- }
+func (w *World) Mend(from, to int) { w.net.link(from, to).cuts-- }
 
 // Hold keeps back the messages that a function picks, from now on; nil picks
 // none any more. Release lets go of those kept.

@@ -27,8 +27,15 @@ type oracle struct {
 	view   tandem.View
 	active uint
 	inSync []tandem.Server // members of the last active view
+	sure   durableViews    // the same, as far as it is durable
 	acked  map[uint]bool   // views that their primary said it acknowledges
+}
 
+// durableViews is what the view service would go on from if it crashed now.
+type durableViews struct {
+	view   tandem.View
+	active uint
+	inSync []tandem.Server
 }
 
 func (o *oracle) init(w *World) {
@@ -161,6 +168,31 @@ func (o *oracle) recorded(was, is *view.Record) {
 	}
 	o.view = is.View
 	w.cover.count(ViewChanges)
+}
+
+// kept is told of the view service's records that are durable.
+func (o *oracle) kept(r *view.Record) {
+	if o.w.amnesia == 0 && r.View == o.view && r.Active == o.active {
+		o.sure = durableViews{o.view, o.active, o.inSync}
+	}
+}
+
+// reverted is told that the view service crashed and goes on from a record. If
+// that is not the last one made, what the last decided is void (V10: nobody was
+// told).
+func (o *oracle) reverted(r *view.Record) {
+	if o.w.amnesia > 0 {
+		return
+	}
+	if r.View == o.view && r.Active == o.active {
+		o.sure = durableViews{o.view, o.active, o.inSync}
+		return
+	}
+	o.w.cover.count(RecordsLost)
+	o.view, o.active, o.inSync = o.sure.view, o.sure.active, o.sure.inSync
+	if r.View != o.view || r.Active != o.active {
+		o.w.fail("V10", "the view service goes on from view %s, active %d; durable were view %s, active %d", viewText(r.View), r.Active, viewText(o.view), o.active)
+	}
 }
 
 // answered is told of every reply to an update before it goes out (I9, I10).

@@ -11,6 +11,8 @@ const (
 	evDrain                        // a server carries out effects that collected
 	evRestart                      // a crashed node comes back without its memory
 	evHeal                         // a partition ends
+	evFast                         // a link is no longer slow
+	evClock                        // a node's clocks run right again
 	evStay                         // a server takes its leaving back
 	evThink                        // a client goes on with its next operation
 	evAbandon                      // a client's connection breaks under a call
@@ -20,9 +22,18 @@ const (
 )
 
 var eventNames = [numEventKinds]string{"", "tick", "deliver", "lost", "durable", "drain",
-	"restart", "heal", "stay", "think", "abandon", "chaos", "give up"}
+	"restart", "heal", "fast again", "clocks right", "stay", "think", "abandon", "chaos", "give up"}
 
 func (k eventKind) String() string { return eventNames[k] }
+
+// ofTheWorld tells whether it happens to a node from outside, frozen or not.
+func (k eventKind) ofTheWorld() bool {
+	switch k {
+	case evChaos, evHeal, evFast, evClock, evRestart:
+		return true
+	}
+	return false
+}
 
 // event is something that will happen to a node.
 type event struct {

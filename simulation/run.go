@@ -10,8 +10,13 @@ import (
 
 // The bounds of a run.
 const (
+	// operationsMin is the least that clients start while there are faults.
+	operationsMin = 200
 	// faultMillisMax is the longest that a run has faults, in virtual time.
-	faultMillisMax = 30_000
+	faultMillisMax = 120_000
+	// amnesiaMillis is for how long a run goes on once the view service has lost
+	// its memory.
+	amnesiaMillis = 2_000
 	// progressMillis is within what time everything is answered once the
 	// faults have stopped (P1).
 	progressMillis = 30_000
@@ -24,6 +29,7 @@ type Report struct {
 	Hash     uint64 // of all events
 	Coverage Coverage
 	History  []Operation
+	Schedule Schedule // of the faults that struck
 }
 
 // Run runs a world: first with faults, until the clients have started all their
@@ -33,7 +39,7 @@ func Run(o Options) (Report, error) {
 	w := New(o)
 	failure := w.Try(w.run)
 	w.cover.Runs, w.cover.Events, w.cover.Millis = 1, w.events, w.now
-	report := Report{Hash: w.hash, Coverage: w.cover, History: w.history}
+	report := Report{Hash: w.hash, Coverage: w.cover, History: w.history, Schedule: w.scheduled()}
 	if failure != nil {
 		return report, failure
 	}
@@ -41,11 +47,25 @@ func Run(o Options) (Report, error) {
 }
 
 func (w *World) run() {
-	w.RunUntil(func() bool { return w.started >= w.opt.Ops || w.downForGood() }, faultMillisMax)
+	w.RunUntil(func() bool { return w.stressed() || w.downForGood() || w.hopeless() }, faultMillisMax)
 	w.StopFaults()
-	w.started = w.opt.Ops
-	w.Progress()
+	if w.amnesia > 0 {
+		// Nothing is promised any more but that what is answered is right (V0).
+		w.RunUntil(func() bool { return w.usurped }, amnesiaMillis)
+		if w.usurped {
+			w.cover.count(Usurped)
+		}
+	} else {
+		w.Progress()
+	}
 	w.Judge()
+}
+
+// hopeless tells whether the view service has lost its memory for so long that
+// there is nothing more to learn, or has begun another cluster: with servers that
+// remember nothing either it may, and only the cluster's id tells the two apart.
+func (w *World) hopeless() bool {
+	return w.amnesia > 0 && (w.usurped || w.now > w.amnesia+amnesiaMillis)
 }
 
 // downForGood tells whether nobody is left who holds everything committed.

@@ -24,7 +24,7 @@ type scene struct {
 func play(t *testing.T, servers int, do func(s *scene), change ...func(*Options)) {
 	o := Options{
 		Seed: 1, Servers: servers, Clients: 2, Keys: 2, TickMillis: 10, ThinkMillis: 1, PollMillis: 200,
-		LatencyMillis: 2, Ordered: true, Watch: true,
+		LatencyMillis: 2, Watch: true,
 		Replica: replica.Config{ChunkBytes: 40, ChunkWindow: 1, UnreachableTicks: 30},
 		View:    view.Config{TicksPerPing: 10},
 		Clerk:   clerk.Config{AttemptTicks: 50},
@@ -104,7 +104,7 @@ func TestOldPrimaryServesNothingStale(t *testing.T) {
 			s.Hold(nil)
 			s.Release()
 			require.False(t, s.RunUntil(s.done(read), 3000), "nobody may answer the read: %+v", s.history[read])
-			clear(s.net.cuts)
+			s.net.mend()
 			if heirDies {
 				require.False(t, s.RunUntil(s.done(read), 3000), "nobody is left who could answer: %+v", s.history[read])
 				require.True(t, s.monitor.core.Status().Down)

@@ -20,6 +20,7 @@ type server struct {
 	calls   map[uint64]arrival
 	drained bool // effects are on their way out: a drain is scheduled
 
+	records    uint64 // given to the disk, in all lives
 	generation uint64 // of what the disk holds
 	onDisk     uint64 // up to which index
 	diskFree   int64  // when the disk has done what it was asked so far
@@ -71,8 +72,8 @@ func (m *machine) Read(query []byte) []byte {
 func (s *server) start() {
 	w := s.w
 	w.startNode(s.node)
-	*s = server{w: w, node: s.node, calls: make(map[uint64]arrival)}
-	s.self = tandem.Server{Addr: w.nodes[s.node].name, Incarnation: w.rng.Uint64()>>40 | 1}
+	*s = server{w: w, node: s.node, calls: make(map[uint64]arrival), records: s.records}
+	s.self = tandem.Server{Addr: w.nodes[s.node].name, Incarnation: s.dice().next()>>40 | 1}
 	c := w.opt.Replica
 	c.Self = s.self
 	c.Machine = &machine{store.New(w.opt.Limits), s}
@@ -83,15 +84,17 @@ func (s *server) start() {
 
 func (s *server) up() bool { return s.w.nodes[s.node].up }
 
+func (s *server) dice() *dice { return &s.w.nodes[s.node].dice }
+
 // did is called after every event: effects are carried out, now or a little
 // later together with those of other events.
 func (s *server) did() {
 	w := s.w
 	switch {
 	case s.drained:
-	case w.chance(w.opt.Lazy):
+	case s.dice().chance(w.opt.Lazy):
 		s.drained = true
-		w.queue.push(event{at: w.after(w.upTo(3)), kind: evDrain, node: s.node, life: w.nodes[s.node].life})
+		w.queue.push(event{at: w.after(s.dice().upTo(3)), kind: evDrain, node: s.node, life: w.nodes[s.node].life})
 	default:
 		s.drain()
 	}
@@ -123,16 +126,13 @@ func (s *server) drain() {
 		if e.Departed {
 			w.cover.count(Left)
 			w.oracle.departed(s)
-			w.stop(s.node, w.upTo(w.opt.Faults.LastMillis))
+			w.stop(s.node, s.dice().upTo(w.lastMillis()))
 			return
 		}
 		if e.Keep == nil && more {
 			continue
 		}
-		if e.Keep == nil || w.diskDelay() > 0 || s.diskFree > w.now {
-			if e.Keep != nil {
-				s.write(e.Keep)
-			}
+		if e.Keep == nil || s.write(e.Keep) {
 			return
 		}
 		s.generation, s.onDisk = e.Keep.Generation, e.Keep.Last
@@ -154,23 +154,31 @@ func (s *server) answersGone(e *replica.Effects) (more bool) {
 	return true
 }
 
-// diskDelay draws how long the next write takes.
-func (w *World) diskDelay() int64 {
-	if w.chance(w.faults.Slow) {
-		w.cover.count(DiskLate)
-		return w.upTo(300)
+// write gives a record to the disk, which confirms in order. It tells whether the
+// confirmation takes time.
+func (s *server) write(r *replica.Record) (late bool) {
+	w := s.w
+	s.records++
+	delay := w.diskDelay(decision{DiskLate, w.at(s.node), s.records}, w.opt.DiskMillis)
+	s.diskFree = max(s.diskFree, w.now+delay)
+	if s.diskFree == w.now {
+		return false
 	}
-	if w.opt.DiskMillis == 0 {
-		return 0
-	}
-	return w.rng.Int64N(w.opt.DiskMillis + 1)
+	w.queue.push(event{at: s.diskFree, kind: evDurable, node: s.node, life: w.nodes[s.node].life, a: r.Generation, b: r.Last})
+	return true
 }
 
-// write gives a record to the disk, which confirms in order.
-func (s *server) write(r *replica.Record) {
-	w := s.w
-	s.diskFree = max(s.diskFree, w.now+w.diskDelay())
-	w.queue.push(event{at: s.diskFree, kind: evDurable, node: s.node, life: w.nodes[s.node].life, a: r.Generation, b: r.Last})
+// diskDelay returns how long a disk takes to confirm a record.
+func (w *World) diskDelay(d decision, usual int64) int64 {
+	if rolled, ok := w.strikes(d); ok {
+		w.struck(d)
+		return rolled.upTo(300)
+	}
+	if usual == 0 {
+		return 0
+	}
+	rolled := newDice(w.opt.Seed, uint64(d.kind)+uint64(numFaults), uint64(d.place), d.n)
+	return int64(rolled.intN(int(usual) + 1))
 }
 
 func (s *server) confirmed(generation, last uint64) {
@@ -224,8 +232,13 @@ func (w *World) byName(addr string) int {
 	return -1
 }
 
+// tellTime tells the core what its node takes for the time.
+func (s *server) tellTime() {
+	s.core.Clock(s.w.wallClock(s.node))
+}
+
 func (s *server) tick() {
-	s.core.Clock(s.w.now)
+	s.tellTime()
 	s.core.Tick()
 	s.did()
 }
@@ -249,7 +262,7 @@ func (s *server) stay() {
 
 // deliver hands over a message.
 func (s *server) deliver(env *envelope, b *body, again bool) {
-	s.core.Clock(s.w.now)
+	s.tellTime()
 	switch b.Kind {
 	case peerMessage:
 		s.w.cover.peer(s, b.Peer)
@@ -302,7 +315,7 @@ func (s *server) take(env *envelope, b *body, again bool) {
 		return
 	}
 	s.core.Submit(req)
-	if s.w.chance(s.w.faults.Abandon / 4) {
+	if d := (decision{Abandoned, s.w.at(s.node), s.ids}); s.w.decides(d) {
 		s.core.Forget(req.ID)
 	}
 }

@@ -82,6 +82,7 @@ type Failure struct {
 	Servers   string // the state of each
 	Trace     string // the last happenings
 	History   []Operation
+	Schedule  Schedule // of the faults that struck before
 }
 
 // Error tells the failure in a line.
@@ -102,7 +103,7 @@ func (w *World) fail(invariant, format string, args ...any) {
 
 func (w *World) failure(invariant, detail string) *Failure {
 	f := &Failure{Seed: w.opt.Seed, Invariant: invariant, Detail: detail, Event: w.events, Millis: w.now,
-		Trace: w.trace.text(w), History: w.history}
+		Trace: w.trace.text(w), History: w.history, Schedule: w.scheduled()}
 	var b strings.Builder
 	fmt.Fprintf(&b, "view service: %s, active %d; committed %d; in sync", viewText(w.oracle.view), w.oracle.active, w.oracle.last())
 	for _, s := range w.oracle.inSync {

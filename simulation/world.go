@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"fmt"
-	"math/rand/v2"
 
 	"github.com/tandemkv/tandem"
 )
@@ -17,6 +16,9 @@ type node struct {
 	up     bool
 	life   uint64 // counts its lives; zero before the first
 	frozen int64  // until when
+	slot   uint8  // its place in the names of faults and dice
+	dice   dice   // of the present life
+	clocks clocks
 }
 
 // World is a run in progress. It is made by New, and driven by Run, or by a test
@@ -24,17 +26,23 @@ type node struct {
 // wrong it panics with a *Failure, which Run, and Try around anything, recover.
 type World struct {
 	opt    Options
-	faults Faults // those in force; none any more once they have stopped
-	rng    *rand.Rand
 	now    int64  // virtual time, in milliseconds
 	events uint64 // so far
 	queue  queue
 	net    network
 
-	nodes   []node
-	monitor *monitor
-	servers []*server
-	clients []*client
+	schedule    schedule
+	calm        bool  // the faults have stopped
+	faultMillis int64 // when they did
+	startedAt   int64 // when the clients had started all their operations
+	amnesia     int64 // since when the view service has lost its memory
+	usurped     bool  // and it has begun another cluster since
+
+	nodes     []node
+	everyNode []int
+	monitor   *monitor
+	servers   []*server
+	clients   []*client
 
 	oracle oracle
 	trace  trace
@@ -47,19 +55,21 @@ type World struct {
 
 // New makes a world in which everything has just started.
 func New(o Options) *World {
-	w := &World{opt: o, faults: o.Faults, rng: rand.New(rand.NewPCG(o.Seed, 0x7a9de3)), hash: 14695981039346656037}
-	w.nodes = append(w.nodes, node{name: "monitor"})
+	w := &World{opt: o, hash: 14695981039346656037}
+	w.addNode("monitor", 0)
 	for i := range o.Servers {
-		w.nodes = append(w.nodes, node{name: string(rune('a' + i))})
+		w.addNode(string(rune('a'+i)), firstServerSlot+i)
 	}
 	for i := range o.Clients {
-		w.nodes = append(w.nodes, node{name: fmt.Sprintf("client%d", i+1)})
+		w.addNode(fmt.Sprintf("client%d", i+1), firstClientSlot+i)
 	}
 	w.net.codec = newCodec()
-	w.net.cuts = make([]int, len(w.nodes)*len(w.nodes))
-	w.net.last = make([]int64, len(w.nodes)*len(w.nodes))
+	w.net.nodes = len(w.nodes)
+	w.net.links = make([]link, len(w.nodes)*len(w.nodes))
+	w.startSchedule()
 	w.oracle.init(w)
-	w.startMonitor()
+	w.monitor = &monitor{w: w}
+	w.monitor.start()
 	for i := range o.Servers {
 		w.servers = append(w.servers, &server{w: w, node: 1 + i})
 		w.servers[i].start()
@@ -68,8 +78,13 @@ func New(o Options) *World {
 		w.clients = append(w.clients, &client{w: w, node: w.firstClient() + i, number: i})
 		w.clients[i].start()
 	}
-	w.queue.push(event{at: 10, kind: evChaos})
+	w.queue.push(event{at: chaosMillis, kind: evChaos})
 	return w
+}
+
+func (w *World) addNode(name string, slot int) {
+	w.everyNode = append(w.everyNode, len(w.nodes))
+	w.nodes = append(w.nodes, node{name: name, slot: uint8(slot)})
 }
 
 func (w *World) firstClient() int         { return 1 + len(w.servers) }
@@ -77,23 +92,15 @@ func (w *World) server(node int) *server  { return w.servers[node-1] }
 func (w *World) client(node int) *client  { return w.clients[node-w.firstClient()] }
 func (w *World) after(millis int64) int64 { return w.now + millis }
 
-func (w *World) chance(p float64) bool { return p > 0 && w.rng.Float64() < p }
-
-// upTo draws a time between one millisecond and a bound.
-func (w *World) upTo(millis int64) int64 {
-	if millis <= 1 {
-		return 1
-	}
-	return 1 + w.rng.Int64N(millis)
-}
-
 // startNode begins a node's next life: its clock ticks from now on.
 func (w *World) startNode(i int) {
 	n := &w.nodes[i]
 	n.up = true
 	n.frozen = 0
 	n.life++
-	w.queue.push(event{at: w.after(w.upTo(w.opt.TickMillis)), kind: evTick, node: i, life: n.life})
+	n.dice = newDice(w.opt.Seed, diceOfNode, uint64(n.slot), n.life)
+	w.startClocks(i)
+	w.queue.push(event{at: w.after(n.dice.upTo(w.opt.TickMillis)), kind: evTick, node: i, life: n.life})
 }
 
 // Step lets the next event happen and looks at the invariants. There always is
@@ -105,9 +112,9 @@ func (w *World) Step() {
 	if e.life != 0 && e.life != n.life {
 		return // that life is over
 	}
-	if n.frozen > w.now && e.kind != evChaos && e.kind != evHeal && e.kind != evRestart {
+	if n.frozen > w.now && !e.kind.ofTheWorld() {
 		// It waits in a socket, in a timer, on a disk.
-		e.at = n.frozen + w.rng.Int64N(5)
+		e.at = n.frozen + int64(n.dice.intN(5))
 		w.queue.push(e)
 		return
 	}
@@ -124,7 +131,7 @@ func (w *World) Step() {
 func (w *World) happen(e *event) {
 	switch e.kind {
 	case evTick:
-		w.queue.push(event{at: w.after(w.opt.TickMillis), tie: w.rng.Uint32(), kind: evTick, node: e.node, life: e.life})
+		w.queue.push(event{at: w.after(w.tickMillis(e.node)), tie: uint32(w.nodes[e.node].dice.next()), kind: evTick, node: e.node, life: e.life})
 		switch {
 		case e.node == monitorNode:
 			w.monitor.tick()
@@ -150,9 +157,15 @@ func (w *World) happen(e *event) {
 			w.Restart(e.node)
 		}
 	case evHeal:
-		if w.faults != (Faults{}) { // otherwise all has been mended
+		if !w.calm { // otherwise all has been mended
 			w.Mend(int(e.a), int(e.b))
 		}
+	case evFast:
+		if !w.calm {
+			w.net.link(int(e.a), e.node).slow -= int64(e.b)
+		}
+	case evClock:
+		w.RunClock(e.node, trueRate)
 	case evStay:
 		w.server(e.node).stay()
 	case evThink:
@@ -160,9 +173,9 @@ func (w *World) happen(e *event) {
 	case evAbandon:
 		w.abandon(e)
 	case evChaos:
-		if w.faults != (Faults{}) {
+		if !w.calm {
 			w.chaos()
-			w.queue.push(event{at: w.after(10), kind: evChaos})
+			w.queue.push(event{at: w.after(chaosMillis), kind: evChaos})
 		}
 	case evGiveUp:
 		w.monitor.giveUp(e.a)
