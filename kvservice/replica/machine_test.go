@@ -3,6 +3,7 @@ package replica_test
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -11,8 +12,8 @@ import (
 
 // TestRandomHistories lets two or three servers live through random histories:
 // messages lost, repeated and overtaken, servers suspected rightly and wrongly and
-// restarted, late disks, departures. After every event it checks I1 and I3 to I12
-// (world), that a clone does what its original does, and at the end P1.
+// restarted, late disks, departures, clocks that run too fast and too slow, servers
+// that know nothing of leases. After every event it checks I1 and I3 to I13 (world), that a clone does what its original does, and at the end P1.
 func TestRandomHistories(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seeds := rapid.SliceOfN(rapid.Uint64(), 150, 600).Draw(t, "events")
@@ -27,11 +28,19 @@ func TestRandomHistories(t *testing.T) {
 			MaxTransferBytes:   small(400, 1<<20),
 			ChunkBytes:         small(16, 60, 1<<20),
 			ChunkWindow:        small(1, 3),
-			MaxEntriesToRetain: small(1, 1000),
+			MaxEntriesToRetain: small(1, 3, 1000),
+			MaxBytesToRetain:   small(200, 1<<20),
+			WholeTransfers:     r.IntN(5) == 0,
+		}
+		if r.IntN(2) == 0 { // as long a lease as rule R3 allows, with clocks as bad
+			cfg.Lease, cfg.Grace, cfg.ClockErrorPPM = 27*time.Millisecond, 33*time.Millisecond, 100_000
 		}
 		w := newWorld(cfg, small(2, 3))
 		for _, n := range w.nodes {
 			n.sync = r.IntN(3) != 0
+			n.ppm = small(0, cfg.ClockErrorPPM, -cfg.ClockErrorPPM)
+			n.plain = r.IntN(5) == 0
+			w.restart(n)
 		}
 		r.w = w
 		err := guard(func() {
@@ -65,6 +74,8 @@ var events = func() (all []func(rider)) {
 		{12, rider.update},
 		{6, rider.read},
 		{4, rider.durable},
+		{3, rider.wait},
+		{2, rider.tell},
 		{4, rider.overtake},
 		{3, rider.ghost},
 		{3, rider.lose},
@@ -119,11 +130,20 @@ func (r rider) target() *node {
 	return r.node()
 }
 
+// wait lets time pass in which nothing happens.
+func (r rider) wait() {
+	r.w.now += time.Duration(r.IntN(30_000)) * time.Microsecond
+	r.w.note("it is %s", r.w.now)
+}
+
+func (r rider) tell() { r.w.tell(r.node()) }
+
 func (r rider) durable() { r.w.makeDurable(r.node(), 1+r.IntN(4)) }
 
 func (r rider) tick() {
 	n := r.node()
 	for range 1 + r.IntN(8) {
+		r.w.now += time.Millisecond
 		r.w.do(n, "tick", (*replica.Replica).Tick)
 		r.w.take(n)
 	}

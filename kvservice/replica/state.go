@@ -135,7 +135,7 @@ func (r *Replica) AppendState(b []byte) []byte {
 // appendLeases appends what is left of leases and grace, not what the clock shows.
 func (r *Replica) appendLeases(e *encoder) {
 	p := &r.peer
-	e.bools(p.promised)
+	e.bools(p.promised, r.leases.accepts)
 	e.uints(uint64(r.graceLeft()), uint64(max(0, p.leased-r.leases.now)))
 	// An answer to a message that is older than a lease is as good as none.
 	e.uints(uint64(len(p.sendings)))

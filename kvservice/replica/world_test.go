@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/replica"
@@ -17,7 +18,8 @@ import (
 // messages from which delivery does not consume, so that any can be lost,
 // repeated and overtaken. After every event it checks the invariants.
 type world struct {
-	cfg     replica.Config // of every server, but for Self and Machine
+	cfg     replica.Config // of every server, but for Self, Machine, and what plain leaves out
+	now     time.Duration  // the true time
 	monitor *monitor
 	nodes   []*node
 	mail    []*parcel
@@ -71,6 +73,10 @@ type node struct {
 
 	agreed   uint64 // entries that are those of the global log
 	installs uint64 // when that was compared
+
+	started time.Duration // the true time then
+	ppm     int           // by which its clock is fast
+	plain   bool          // it knows nothing of leases
 
 	sync       bool // what it keeps is durable at once
 	kept       []replica.Record
@@ -138,13 +144,30 @@ func (w *world) restart(n *node) {
 	cfg := w.cfg
 	cfg.Self = tandem.Server{Addr: n.Addr, Incarnation: n.Incarnation + 1}
 	cfg.Machine = newRecorder()
-	*n = node{Server: cfg.Self, Replica: replica.New(cfg), sync: n.sync}
+	if n.plain {
+		cfg.Lease, cfg.Grace = 0, 0
+	}
+	*n = node{Server: cfg.Self, Replica: replica.New(cfg), sync: n.sync, started: w.now, ppm: n.ppm, plain: n.plain}
 	w.note("%s restarts", n.Addr)
 	for id, op := range w.waiting {
 		if op.at.Addr == n.Addr {
 			delete(w.waiting, id)
 		}
 	}
+}
+
+// elapsed is what a server's clock shows.
+func (w *world) elapsed(n *node) time.Duration {
+	return (w.now - n.started) * time.Duration(1_000_000+n.ppm) / 1_000_000
+}
+
+// tell tells a server the time, if it has to do with leases.
+func (w *world) tell(n *node) {
+	if n.plain || w.cfg.Grace == 0 {
+		return
+	}
+	now := w.elapsed(n)
+	w.do(n, event{"elapsed %s", []any{now}}, func(r *replica.Replica) { r.Elapsed(now) })
 }
 
 // do carries out an event at a server, and at its twin.
@@ -162,6 +185,7 @@ func (w *world) do(n *node, what any, event func(*replica.Replica)) {
 
 // take takes a server's effects.
 func (w *world) take(n *node) {
+	w.tell(n)
 	e := n.TakeEffects()
 	if n.twin != nil {
 		if o := n.twin.TakeEffects(); !reflect.DeepEqual(e, o) {
@@ -256,6 +280,7 @@ func (w *world) flow(most int) {
 // calm lets everything through for some ticks.
 func (w *world) calm(ticks int) {
 	for range ticks {
+		w.now += time.Millisecond
 		for _, n := range w.nodes {
 			w.do(n, "tick", (*replica.Replica).Tick)
 			w.take(n)
@@ -422,6 +447,9 @@ func (w *world) holds(n *node, index uint64) bool {
 func (w *world) checkGroup() {
 	committers := 0
 	for _, n := range w.nodes {
+		if until := n.Status().LeaseUntil; w.elapsed(n) < until && w.monitor.active > n.View().Viewnum && w.monitor.inSync[0] != n.Server {
+			w.fail("I13: %s has a lease in view %d until %s, and view %d is active", n.Addr, n.View().Viewnum, until, w.monitor.active)
+		}
 		if slices.Contains(w.monitor.inSync, n.Server) && !w.holds(n, uint64(len(w.committed))) {
 			w.fail("I3: %s is in sync and does not have all of %d committed entries, but %d", n.Addr, len(w.committed), n.durable)
 		}
