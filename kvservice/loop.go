@@ -47,19 +47,18 @@ func (l *loop) clock() int64 {
 	return l.started.UnixMilli() + time.Since(l.started).Milliseconds()
 }
 
+// tellTime tells the core the time, for the log and for leases.
+func (l *loop) tellTime() {
+	l.core.Clock(l.clock())
+	l.core.Elapsed(time.Since(l.started))
+}
+
 func (l *loop) init(s *KVServer, machine *store.Store) {
 	l.server = s
 	l.started = time.Now()
-	l.core = replica.New(replica.Config{
-		Self:             s.self,
-		Machine:          machine,
-		PingTicks:        ticksPerPing,
-		MaxInFlightBytes: s.opts.limits.MaxInFlightBytes,
-		MaxTransferBytes: s.opts.limits.MaxTransferBytes,
-		MaxWaiting:       s.opts.limits.MaxWaiting,
-		MaxAnswerBytes:   s.opts.limits.MaxAnswerBytes,
-		Observer:         s.observer(),
-	})
+	cfg := s.opts.replica()
+	cfg.Self, cfg.Machine, cfg.Observer = s.self, machine, s.observer()
+	l.core = replica.New(cfg)
 	l.tick = sysmonitor.PingInterval / ticksPerPing
 	l.waiters = make(map[uint64]*waiter)
 	l.links = make(map[linkName]*link)
@@ -101,17 +100,17 @@ func (s *KVServer) run() {
 			return
 		case <-ticker.C:
 			now := time.Now()
-			l.core.Clock(l.clock())
+			l.tellTime()
 			l.tellMotion()
 			for range ticksUntil(now, &ticked, l.tick) {
 				l.core.Tick()
 			}
 		case e := <-s.news:
-			l.core.Clock(l.clock())
+			l.tellTime()
 			e(l)
 			l.drain(s.news, s.inbox)
 		case e := <-s.inbox:
-			l.core.Clock(l.clock())
+			l.tellTime()
 			e(l)
 			l.drain(s.news, s.inbox)
 		}
@@ -178,6 +177,7 @@ func (l *loop) carryOut() {
 		l.core.AnswersGone(int(n))
 	}
 	for {
+		l.core.Elapsed(time.Since(l.started)) // now that reads by lease are done
 		e := l.core.TakeEffects()
 		for _, r := range e.Replies {
 			l.reply(r)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem/internal/rpcnet"
+	"github.com/tandemkv/tandem/kvservice/replica"
 	"github.com/tandemkv/tandem/kvservice/store"
 )
 
@@ -96,6 +97,8 @@ type options struct {
 	listener     net.Listener
 	advertise    string
 	closeTimeout time.Duration
+	lease, grace time.Duration
+	clockErrPPM  int
 
 	// Of clients.
 	name           string
@@ -152,6 +155,29 @@ func WithAdvertise(addr string) Option { return func(o *options) { o.advertise =
 // DefaultCloseTimeout.
 func WithCloseTimeout(d time.Duration) Option { return func(o *options) { o.closeTimeout = d } }
 
+// WithLeases lets a primary answer reads without asking its backup (rule R3), for
+// lease after it sent the last message that the backup acknowledged; and it makes
+// this server, when it is to take over from a primary, wait until grace after the
+// last message that it accepted. Start refuses times that do not fit: lease must be
+// at most grace*(1-r)/(1+r), with r = clockErrorPPM/1e6.
+//
+// Reads get faster, and a fail-over may take longer by up to grace. Either time may be
+// given without the other: lease zero asks the backup as before, grace zero promises
+// nothing, and a primary uses its lease only while its present backup promises
+// grace enough. Give all servers of a group the same.
+//
+// Reads are then only as right as the clocks: the monotonic clock of each machine
+// must be within clockErrorPPM of true time (200 is ample for common hardware) and must
+// not stand still while the process runs nothing. A virtual machine that is paused,
+// or a laptop that sleeps, may break that, and could answer a read from the past;
+// without leases no clock matters. A process that is stopped alone does no harm.
+//
+// A lease of a few ping intervals is a good start. One shorter than an interval
+// runs out between the heartbeats of a quiet primary, and then reads ask the backup.
+func WithLeases(lease, grace time.Duration, clockErrorPPM int) Option {
+	return func(o *options) { o.lease, o.grace, o.clockErrPPM = lease, grace, clockErrorPPM }
+}
+
 // WithName names a client in a faulty network (WithFaults). By default the name is
 // drawn.
 func WithName(name string) Option { return func(o *options) { o.name = name } }
@@ -166,6 +192,29 @@ func WithAttemptTimeout(d time.Duration) Option {
 // WithFaults puts a faulty network between a server or client and everything it
 // calls. It is for the tests of this module.
 func WithFaults(f *rpcnet.Faults) Option { return func(o *options) { o.faults = f } }
+
+// Entries that a server keeps for one that returns (rule T4): those of some seconds
+// of small writes, at the price of this much memory.
+const (
+	retainedEntries = 1 << 16
+	retainedBytes   = 16 << 20
+)
+
+// replica returns the settings of a server's core, apart from who it is.
+func (o *options) replica() replica.Config {
+	return replica.Config{
+		PingTicks:          ticksPerPing,
+		MaxInFlightBytes:   o.limits.MaxInFlightBytes,
+		MaxTransferBytes:   o.limits.MaxTransferBytes,
+		MaxWaiting:         o.limits.MaxWaiting,
+		MaxAnswerBytes:     o.limits.MaxAnswerBytes,
+		MaxEntriesToRetain: retainedEntries,
+		MaxBytesToRetain:   retainedBytes,
+		Lease:              o.lease,
+		Grace:              o.grace,
+		ClockErrorPPM:      o.clockErrPPM,
+	}
+}
 
 // stallTimeout is how long nothing may move on a connection that owes something.
 const stallTimeout = 3 * time.Second

@@ -71,17 +71,17 @@ func StartKVServer(monitorAddr, addr string) *KVServer {
 // path of a Unix socket), which is also the address it is known by, unless
 // WithAdvertise says another. It begins with no data, as an idle server, and finds
 // its role from the view service at monitorAddr, which need not be there yet. An
-// error says that it cannot listen, and names the address, or that monitorAddr is
-// empty.
+// error says that it cannot listen, and names the address, that monitorAddr is
+// empty, or that the times of WithLeases do not fit.
 func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 	describe()
 	o := makeOptions(opts)
 	l := o.listener
-	if strings.Trim(monitorAddr, ", ") == "" {
+	if err := o.check(monitorAddr); err != nil {
 		if l != nil {
 			l.Close() // it is ours
 		}
-		return nil, fmt.Errorf("kvservice: %q names no view service", monitorAddr)
+		return nil, fmt.Errorf("kvservice: %w", err)
 	}
 	if l == nil {
 		var err error
@@ -131,6 +131,15 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 		}
 	})
 	return s, nil
+}
+
+// check says what a server could not start with.
+func (o *options) check(monitorAddr string) error {
+	if strings.Trim(monitorAddr, ", ") == "" {
+		return fmt.Errorf("%q names no view service", monitorAddr)
+	}
+	cfg := o.replica()
+	return cfg.Check()
 }
 
 func (o *options) monitorOptions() []sysmonitor.ClientOption {

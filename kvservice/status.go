@@ -1,6 +1,8 @@
 package kvservice
 
 import (
+	"time"
+
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/store"
 )
@@ -30,6 +32,7 @@ type Status struct {
 	BackupUnreachable bool   // it is reported to the view service (rule V8)
 	TransferRunning   bool   // it is being brought up to date
 	TransferChunks    uint64 // taken so far, while TransferRunning
+	Leased            bool   // reads are answered without asking it (WithLeases)
 
 	// Of a backup: whether it has taken in this view's transfer.
 	Installed bool
@@ -45,7 +48,12 @@ type Status struct {
 	Rewinds   uint64 // times that forwarding went back because the backup saw a gap
 	Resends   uint64 // times that something was sent again for want of an answer
 	Transfers uint64 // transfers begun
+	Deltas    uint64 // of those, that sent only what the backup lacked
 	Installs  uint64 // transfers installed here
+	// DeltaInstalls counts those of Installs that brought only what was lacking.
+	DeltaInstalls uint64
+	ReadProbes    uint64 // messages to a backup for the sake of reads alone
+	LeasedReads   uint64 // reads answered without asking the backup
 }
 
 // Status returns what the server knows of itself; zero but for Server once it
@@ -88,7 +96,8 @@ func (l *loop) status() Status {
 		TransferRunning: c.TransferRunning, TransferChunks: c.TransferChunksTaken,
 		Installed: c.Installed,
 		Forwards:  c.Stats.Forwards, Rewinds: c.Stats.Rewinds, Resends: c.Stats.Resends,
-		Transfers: c.Stats.Transfers, Installs: c.Stats.Installs,
+		Transfers: c.Stats.Transfers, Deltas: c.Stats.Deltas, Installs: c.Stats.Installs, DeltaInstalls: c.Stats.DeltaInstalls,
+		ReadProbes: c.Stats.ReadProbes, LeasedReads: c.Stats.LeasedReads, Leased: c.LeaseUntil > time.Since(l.started),
 	}
 	if m, ok := l.core.Machine().(*store.Store); ok {
 		d := m.Stats()

@@ -63,8 +63,7 @@ func WithGroup(group uint32) Option { return func(o *options) { o.group = group 
 // WithoutHints makes suspicion depend on missed pings alone. By default the end
 // of a server's connection is a hint that the server is gone (rule V7): it is
 // then suspected unless it pings again within two ping intervals. Connections
-// that carried a single ping, and lab servers', are never a hint. To be given
-// where leases are used (rule R3).
+// that carried a single ping, and lab servers', are never a hint.
 func WithoutHints() Option { return func(o *options) { o.hints = false } }
 
 func newOptions(opts []Option) (options, error) {
