@@ -11,9 +11,10 @@ import (
 )
 
 // TestRandomHistories lets two or three servers live through random histories:
-// messages lost, repeated and overtaken, servers suspected rightly and wrongly and
-// restarted, late disks, departures, clocks that run too fast and too slow, servers
-// that know nothing of leases. After every event it checks I1 and I3 to I13 (world), that a clone does what its original does, and at the end P1.
+// messages lost, repeated and overtaken, servers suspected rightly and wrongly,
+// restarted and frozen, late disks, departures, clocks that run too fast and too
+// slow, servers that know nothing of leases. After every event it checks I1 and I3
+// to I13 (world), that a clone does what its original does, and at the end P1.
 func TestRandomHistories(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seeds := rapid.SliceOfN(rapid.Uint64(), 150, 600).Draw(t, "events")
@@ -84,6 +85,7 @@ var events = func() (all []func(rider)) {
 		{2, rider.forget},
 		{2, rider.nudge},
 		{2, rider.clone},
+		{1, rider.freeze},
 		{1, rider.leave},
 		{1, rider.restart},
 	} {
@@ -101,6 +103,7 @@ func (r rider) node() *node { return r.w.nodes[r.IntN(len(r.w.nodes))] }
 func (r rider) event() {
 	events[r.IntN(len(events))](r)
 	for _, n := range r.w.nodes {
+		n.frozen = max(0, n.frozen-1)
 		if r.IntN(4) != 0 {
 			r.w.take(n)
 		}
@@ -136,7 +139,19 @@ func (r rider) wait() {
 	r.w.note("it is %s", r.w.now)
 }
 
-func (r rider) tell() { r.w.tell(r.node()) }
+func (r rider) tell() {
+	if n := r.node(); n.frozen == 0 {
+		r.w.tell(n)
+	}
+}
+
+// freeze stops a server for a while. A request may reach it as it wakes, before it
+// has looked at the clock.
+func (r rider) freeze() {
+	n := r.node()
+	n.frozen = 10 + r.IntN(50)
+	r.w.note("%s freezes", n.Addr)
+}
 
 func (r rider) durable() { r.w.makeDurable(r.node(), 1+r.IntN(4)) }
 
@@ -193,6 +208,7 @@ func (r rider) forget() {
 	if op := r.w.waiting[id]; op != nil {
 		for _, n := range r.w.nodes {
 			if n.Server == op.at {
+				n.frozen = 0
 				r.w.take(n) // an answer in the outbox is given
 				delete(r.w.waiting, id)
 				r.w.do(n, event{"forgets %d", []any{id}}, func(c *replica.Replica) { c.Forget(id) })
@@ -235,6 +251,7 @@ func (r rider) restart() {
 	if r.w.monitor.intact(n.Server) && r.w.monitor.survivors() == 1 && r.IntN(20) != 0 {
 		return
 	}
+	n.frozen = 0
 	r.w.take(n)
 	r.w.restart(n)
 }

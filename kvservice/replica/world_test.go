@@ -74,6 +74,7 @@ type node struct {
 	agreed   uint64 // entries that are those of the global log
 	installs uint64 // when that was compared
 
+	frozen  int           // for so many events nothing reaches it and nothing leaves it
 	started time.Duration // the true time then
 	ppm     int           // by which its clock is fast
 	plain   bool          // it knows nothing of leases
@@ -185,6 +186,9 @@ func (w *world) do(n *node, what any, event func(*replica.Replica)) {
 
 // take takes a server's effects.
 func (w *world) take(n *node) {
+	if n.frozen > 0 {
+		return
+	}
 	w.tell(n)
 	e := n.TakeEffects()
 	if n.twin != nil {
@@ -267,7 +271,7 @@ func (w *world) flow(most int) {
 		w.first++
 	}
 	for i := w.first; i < len(w.mail) && most > 0; i++ {
-		if p := w.mail[i]; !p.arrived {
+		if p := w.mail[i]; !p.arrived && !w.frozen(p.to.Addr) {
 			w.deliver(p)
 			most--
 			for _, n := range w.nodes {
@@ -277,11 +281,18 @@ func (w *world) flow(most int) {
 	}
 }
 
+func (w *world) frozen(addr string) bool {
+	return slices.ContainsFunc(w.nodes, func(n *node) bool { return n.Addr == addr && n.frozen > 0 })
+}
+
 // calm lets everything through for some ticks.
 func (w *world) calm(ticks int) {
 	for range ticks {
 		w.now += time.Millisecond
 		for _, n := range w.nodes {
+			if n.frozen > 0 {
+				continue
+			}
 			w.do(n, "tick", (*replica.Replica).Tick)
 			w.take(n)
 			w.makeDurable(n, len(n.kept))
@@ -482,7 +493,7 @@ func (w *world) checkGroup() {
 // time and new ones succeed (P1), unless the group is down (V9).
 func (w *world) heal() {
 	for _, n := range w.nodes {
-		n.sync = true
+		n.sync, n.frozen = true, 0
 		w.do(n, "stays", (*replica.Replica).Stay)
 		w.take(n)
 	}
