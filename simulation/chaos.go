@@ -67,6 +67,7 @@ func (w *World) strike(k fault, d *dice) bool {
 // nudge makes a core do what it does of its own accord at another time.
 func (w *World) nudge(k fault, d *dice) bool {
 	s, c := w.anyServer(d), w.anyClient(d)
+	s.tellTime()
 	switch {
 	case k == Hints:
 		return w.chaosHint(s, d)
@@ -317,6 +318,7 @@ func (w *World) Freeze(node int, millis int64) {
 func (w *World) Leave(node int) {
 	s := w.server(node)
 	s.leaving = true
+	s.tellTime()
 	s.core.Leave()
 	s.did()
 }

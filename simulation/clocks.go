@@ -107,6 +107,6 @@ func (w *World) chaosClockBeyond(d *dice) bool {
 
 // rateWithin draws a rate for a lease clock that keeps to the bound.
 func (w *World) rateWithin(d *dice) int64 {
-	bound := int64(0)
+	bound := int64(w.opt.Replica.ClockErrorPPM)
 	return trueElapsedRate - bound + int64(d.intN(int(2*bound+1)))
 }

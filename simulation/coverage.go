@@ -69,6 +69,9 @@ const (
 	DefiniteFailures
 	ScansDone
 	ScanLost
+	Deltas           // transfers that sent what was missing alone (rule T4)
+	DeltaInstalls    // those that a backup installed
+	LeasedReads      // reads answered by lease (rule R3)
 	StoreChecks      // histories with scans judged as a whole
 	RecordsLost      // the view service crashed before a record was durable
 	RefusedForgotten // it refused to announce anything, having lost its memory
@@ -80,7 +83,7 @@ const (
 var effectNames = [numCounts - numFaults]string{"messages that met a cut",
 	"view changes", "activations", "promotions", "transfers done", "installations", "peer messages of an older view", "gaps", "departures", "sessions expired",
 	"retries", "duplicates applied", "refused as expired", "refused as stale", "operations", "outcomes unknown", "definite failures",
-	"scans done", "scans lost", "histories judged with scans", "view records lost in a crash", "refused for lost memory", "clusters begun anew", "groups down"}
+	"scans done", "scans lost", "transfers of what was missing", "those installed", "reads by lease", "histories judged with scans", "view records lost in a crash", "refused for lost memory", "clusters begun anew", "groups down"}
 
 // String returns what is counted, in words; of a kind of fault, its name.
 func (c Count) String() string {
@@ -108,12 +111,42 @@ func (c *Coverage) rule(name string) {
 	c.Rules[name]++
 }
 
+// server counts what an event made of a server.
+func (c *Coverage) server(was, is *replica.Status) {
+	c.Counts[Deltas] += is.Stats.Deltas - was.Stats.Deltas
+	c.Counts[DeltaInstalls] += is.Stats.DeltaInstalls - was.Stats.DeltaInstalls
+	c.Counts[LeasedReads] += is.Stats.LeasedReads - was.Stats.LeasedReads
+	if is.Authority != was.Authority {
+		switch is.Authority {
+		case replica.Joint:
+			c.count(Transferred)
+		case replica.None:
+			c.rule("A1")
+		}
+	}
+	if is.BackupUnreachable && is.BackupInSync && !was.BackupUnreachable {
+		c.rule("A5")
+	}
+	if is.Commit > was.Commit {
+		c.rule("L3")
+	}
+	if is.Applied > was.Applied {
+		c.rule("L4")
+		if is.TransferRunning && was.TransferRunning {
+			c.rule("T2")
+		}
+	}
+}
+
 func (c *Coverage) peer(s *server, m *replica.Message) {
 	if m.View.Viewnum < s.status.View.Viewnum {
 		c.count(OldForwards)
 	}
-	if m.Kind == replica.Gap {
+	switch m.Kind {
+	case replica.Gap:
 		c.count(Gaps)
+	case replica.Acknowledge:
+		c.rule("L2")
 	}
 }
 

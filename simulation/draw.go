@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"math/rand/v2"
+	"time"
 
 	"github.com/tandemkv/tandem/kvservice/clerk"
 	"github.com/tandemkv/tandem/kvservice/replica"
@@ -86,6 +87,13 @@ func Draw(seed uint64) Options {
 		ChunkBytes:         among(16, 400),
 		ChunkWindow:        among(1, 4),
 		MaxEntriesToRetain: among(1, 40),
+		WholeTransfers:     maybe(0.3),
+	}
+	if maybe(0.5) { // long enough for one that returns to need no more than the rest
+		o.Replica.MaxEntriesToRetain = among(50, 400)
+	}
+	if maybe(0.4) {
+		drawLeases(&o.Replica, among, maybe)
 	}
 	if maybe(0.3) {
 		o.Replica.MaxForwardBytes = among(1, 400)
@@ -119,6 +127,20 @@ func Draw(seed uint64) Options {
 		o.Limits.MaxValue = among(40, 200)
 	}
 	return o
+}
+
+// drawLeases turns on rule R3: with exact clocks or with bad ones, with leases as
+// long as the rule allows or shorter, and sometimes with the grace alone.
+func drawLeases(c *replica.Config, among func(lo, hi int) int, maybe func(float64) bool) {
+	c.ClockErrorPPM = []int{0, 1000, 100_000, 300_000}[among(0, 3)]
+	c.Grace = time.Duration(among(20, 400)) * time.Millisecond
+	if maybe(0.1) {
+		return
+	}
+	c.Lease = c.Grace * time.Duration(1_000_000-c.ClockErrorPPM) / time.Duration(1_000_000+c.ClockErrorPPM)
+	if maybe(0.3) {
+		c.Lease = max(1, c.Lease*time.Duration(among(1, 100))/100)
+	}
 }
 
 // liven sees to it that nodes have faults often enough for a run to stand some

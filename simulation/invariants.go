@@ -18,6 +18,26 @@ func (w *World) check(node int) {
 	}
 	w.checkInSync()
 	w.checkCommitters()
+	w.checkLeases()
+}
+
+// checkLeases is I13: as long as a server may believe, by its own clock at this
+// very moment, that its lease holds, nobody else is active in a higher view.
+func (w *World) checkLeases() {
+	if w.opt.Replica.Lease == 0 {
+		return
+	}
+	o := &w.oracle
+	for _, s := range w.servers {
+		until := s.status.LeaseUntil
+		if until == 0 || !s.up() || o.active <= s.status.View.Viewnum || o.leader == s.self {
+			continue
+		}
+		if now := s.elapsed(); now < until {
+			w.fail("I13", "%s in view %d has a lease for another %s by its clock, and %s is active in view %d",
+				serverText(s.self), s.status.View.Viewnum, until-now, serverText(o.leader), o.active)
+		}
+	}
 }
 
 // checkServer is I1 and I6, of one server.

@@ -27,6 +27,7 @@ type oracle struct {
 	view   tandem.View
 	active uint
 	inSync []tandem.Server // members of the last active view
+	leader tandem.Server   // its primary
 	sure   durableViews    // the same, as far as it is durable
 	acked  map[uint]bool   // views that their primary said it acknowledges
 }
@@ -36,6 +37,7 @@ type durableViews struct {
 	view   tandem.View
 	active uint
 	inSync []tandem.Server
+	leader tandem.Server
 }
 
 func (o *oracle) init(w *World) {
@@ -152,6 +154,7 @@ func (o *oracle) recorded(was, is *view.Record) {
 			w.fail("V3", "view %d counts as active: the view is %d, and its primary acknowledged it: %t", is.Active, o.view.Viewnum, o.acked[is.Active])
 		}
 		o.active = is.Active
+		o.leader = o.view.PrimaryServer()
 		o.inSync = slices.DeleteFunc([]tandem.Server{o.view.PrimaryServer(), o.view.BackupServer()},
 			func(s tandem.Server) bool { return s.Addr == "" })
 		w.cover.count(Activations)
@@ -173,7 +176,7 @@ func (o *oracle) recorded(was, is *view.Record) {
 // kept is told of the view service's records that are durable.
 func (o *oracle) kept(r *view.Record) {
 	if o.w.amnesia == 0 && r.View == o.view && r.Active == o.active {
-		o.sure = durableViews{o.view, o.active, o.inSync}
+		o.sure = durableViews{o.view, o.active, o.inSync, o.leader}
 	}
 }
 
@@ -185,11 +188,11 @@ func (o *oracle) reverted(r *view.Record) {
 		return
 	}
 	if r.View == o.view && r.Active == o.active {
-		o.sure = durableViews{o.view, o.active, o.inSync}
+		o.sure = durableViews{o.view, o.active, o.inSync, o.leader}
 		return
 	}
 	o.w.cover.count(RecordsLost)
-	o.view, o.active, o.inSync = o.sure.view, o.sure.active, o.sure.inSync
+	o.view, o.active, o.inSync, o.leader = o.sure.view, o.sure.active, o.sure.inSync, o.sure.leader
 	if r.View != o.view || r.Active != o.active {
 		o.w.fail("V10", "the view service goes on from view %s, active %d; durable were view %s, active %d", viewText(r.View), r.Active, viewText(o.view), o.active)
 	}
@@ -231,6 +234,12 @@ func (o *oracle) answered(s *server, a *arrival, p *tandem.PutReply) {
 
 // read is told of every value read, and the index it was read at (I11).
 func (o *oracle) read(s *server, a *arrival, index uint64) {
+	switch s.status.Authority {
+	case replica.Solo:
+		o.w.cover.rule("R1")
+	case replica.Joint:
+		o.w.cover.rule("R2")
+	}
 	if index < a.committed {
 		o.w.fail("I11", "%s answered a read from the state at %d; %d were committed when it arrived", serverText(s.self), index, a.committed)
 	}

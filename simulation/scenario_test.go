@@ -19,16 +19,21 @@ type scene struct {
 	t *testing.T
 }
 
-// play runs a scene with so many servers and two clients, from the moment at
-// which a primary and its backup are in sync (or, with one server, it serves).
-func play(t *testing.T, servers int, do func(s *scene), change ...func(*Options)) {
-	o := Options{
+// sceneOptions are those of the scenes: nothing goes wrong of itself.
+func sceneOptions(servers int) Options {
+	return Options{
 		Seed: 1, Servers: servers, Clients: 2, Keys: 2, TickMillis: 10, ThinkMillis: 1, PollMillis: 200,
 		LatencyMillis: 2, Watch: true,
 		Replica: replica.Config{ChunkBytes: 40, ChunkWindow: 1, UnreachableTicks: 30},
 		View:    view.Config{TicksPerPing: 10},
 		Clerk:   clerk.Config{AttemptTicks: 50},
 	}
+}
+
+// play runs a scene with so many servers and two clients, from the moment at
+// which a primary and its backup are in sync (or, with one server, it serves).
+func play(t *testing.T, servers int, do func(s *scene), change ...func(*Options)) {
+	o := sceneOptions(servers)
 	for _, c := range change {
 		c(&o)
 	}

@@ -1,7 +1,9 @@
 package simulation
 
 import (
+	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/replica"
@@ -25,8 +27,7 @@ type server struct {
 	onDisk     uint64 // up to which index
 	diskFree   int64  // when the disk has done what it was asked so far
 
-	watching uint64   // the View call under way; zero: none
-	reads    []uint64 // for each read carried out and not yet replied to, the index it saw
+	watching uint64 // the View call under way; zero: none
 	leaving  bool
 	seen     uint // the highest number it was in (I1)
 }
@@ -62,10 +63,15 @@ func (m *machine) Empty() replica.Machine {
 	return &machine{m.Store.Empty().(*store.Store), m.s}
 }
 
-// Read implements replica.Machine.
+// Read implements replica.Machine. In front of the answer it puts the index that
+// it saw: not every value read is answered, nor in that order (rule R3).
 func (m *machine) Read(query []byte) []byte {
-	m.s.reads = append(m.s.reads, m.Store.Stats().Index)
-	return m.Store.Read(query)
+	return append(binary.BigEndian.AppendUint64(nil, m.Store.Stats().Index), m.Store.Read(query)...)
+}
+
+// sawIndex takes apart what Read put together.
+func sawIndex(payload []byte) (index uint64, answer []byte) {
+	return binary.BigEndian.Uint64(payload), payload[8:]
 }
 
 // start begins a new life, without memory.
@@ -103,15 +109,12 @@ func (s *server) did() {
 
 // look notes the replica's state after an event.
 func (s *server) look() {
-	installs := s.status.Stats.Installs
-	was := s.status.Authority
+	was := s.status
 	s.status = s.core.Status()
-	if s.status.Stats.Installs != installs {
+	if s.status.Stats.Installs != was.Stats.Installs {
 		s.w.oracle.installed(s)
 	}
-	if s.status.Authority != was && s.status.Authority == replica.Joint {
-		s.w.cover.count(Transferred)
-	}
+	s.w.cover.server(&was, &s.status)
 }
 
 // drain carries out effects.
@@ -119,6 +122,7 @@ func (s *server) drain() {
 	w := s.w
 	s.drained = false
 	for {
+		s.tellTime()
 		e := s.core.TakeEffects()
 		s.look()
 		s.carryOut(&e)
@@ -186,6 +190,7 @@ func (s *server) confirmed(generation, last uint64) {
 		last = max(last, s.onDisk)
 	}
 	s.generation, s.onDisk = generation, last
+	s.tellTime()
 	s.core.Durable(generation, last)
 	s.did()
 }
@@ -232,9 +237,15 @@ func (w *World) byName(addr string) int {
 	return -1
 }
 
+// elapsed is what the server's lease clock shows now.
+func (s *server) elapsed() time.Duration { return s.w.elapsedClock(s.node, s.w.now) }
+
 // tellTime tells the core what its node takes for the time.
 func (s *server) tellTime() {
 	s.core.Clock(s.w.wallClock(s.node))
+	if s.w.opt.Replica.Grace > 0 {
+		s.core.Elapsed(s.elapsed())
+	}
 }
 
 func (s *server) tick() {
@@ -244,6 +255,7 @@ func (s *server) tick() {
 }
 
 func (s *server) lost() {
+	s.tellTime()
 	s.core.Lost()
 	s.did()
 }
@@ -256,6 +268,7 @@ func (s *server) viewFailed(call uint64) {
 
 func (s *server) stay() {
 	s.leaving = false
+	s.tellTime()
 	s.core.Stay()
 	s.did()
 }
@@ -340,15 +353,17 @@ func (s *server) reply(r *replica.Reply) {
 	case getArgs:
 		p := tandem.GetReply{Err: r.Err}
 		if r.Err == tandem.OK {
-			p, err = store.GetReply(r.Payload)
-			s.w.oracle.read(s, &a, s.sawIndex())
+			index, answer := sawIndex(r.Payload)
+			p, err = store.GetReply(answer)
+			s.w.oracle.read(s, &a, index)
 		}
 		b = body{Kind: getReply, GetReply: &p}
 	case scanArgs:
 		p := tandem.ScanReply{Err: r.Err}
 		if r.Err == tandem.OK {
-			p, err = store.ScanReply(r.Payload)
-			s.w.oracle.scanned(s, &a, &p, s.sawIndex())
+			index, answer := sawIndex(r.Payload)
+			p, err = store.ScanReply(answer)
+			s.w.oracle.scanned(s, &a, &p, index)
 		}
 		b = body{Kind: scanReply, ScanReply: &p}
 	}
@@ -360,15 +375,4 @@ func (s *server) reply(r *replica.Reply) {
 	}
 	b.Life, b.Call = a.env.fromLife, a.env.body.Call
 	s.w.send(s.node, a.env.from, b)
-}
-
-// sawIndex returns the index that the read that is replied to next saw: reads
-// are replied to in the order in which they are carried out.
-func (s *server) sawIndex() uint64 {
-	if len(s.reads) == 0 {
-		s.w.fail("ReadOnce", "%s replied to a read that it never carried out", serverText(s.self))
-	}
-	index := s.reads[0]
-	s.reads = s.reads[1:]
-	return index
 }
