@@ -119,6 +119,7 @@ func (w *World) send(from, to int, b body) {
 	if w.opt.Seal {
 		env.sealed = n.codec.seal(&b)
 	}
+	w.trace.all.sent(env)
 	if len(n.ghosts) < memory {
 		n.ghosts = append(n.ghosts, env)
 	} else {
@@ -196,6 +197,7 @@ func (w *World) transmit(env *envelope) {
 // lose is what happens when a message gets lost: mostly nothing; but the sender
 // may come to know that its connection broke.
 func (w *World) lose(env *envelope) {
+	w.trace.all.lost(env)
 	d := w.roll(env)
 	if !d.chance(0.4) {
 		return
@@ -236,6 +238,7 @@ func (w *World) deliver(e event) {
 			w.fail("MessageImmutable", "message %d changed after it was sent: %s", env.id, b)
 		}
 	}
+	w.trace.all.arrived(env)
 	again := env.arrived
 	env.arrived = true
 	switch {

@@ -35,9 +35,12 @@ type Report struct {
 // Run runs a world: first with faults, until the clients have started all their
 // operations; then without, until everything is answered. The error, if any, is
 // a *Failure; the report is there in any case.
-func Run(o Options) (Report, error) {
-	w := New(o)
+func Run(o Options) (Report, error) { return New(o).whole() }
+
+// whole is Run in a world that has just been made.
+func (w *World) whole() (Report, error) {
 	failure := w.Try(w.run)
+	w.trace.all.end(failure)
 	w.cover.Runs, w.cover.Events, w.cover.Millis = 1, w.events, w.now
 	report := Report{Hash: w.hash, Coverage: w.cover, History: w.history, Schedule: w.scheduled()}
 	if failure != nil {

@@ -15,6 +15,7 @@ const traceLength = 250
 type trace struct {
 	ring [traceLength]happening
 	n    uint64
+	all  *Recording // of everything, if somebody asked for it
 }
 
 type happening struct {
@@ -34,6 +35,7 @@ func (t *trace) add(h happening) {
 }
 
 func (t *trace) event(w *World, e *event) {
+	t.all.event(e)
 	if e.kind == evTick || e.kind == evChaos || e.kind == evDrain {
 		return // what comes of them is seen in what they send
 	}
@@ -41,11 +43,15 @@ func (t *trace) event(w *World, e *event) {
 }
 
 func (t *trace) observation(w *World, node int, o tandem.Observation) {
-	t.add(happening{event: w.events, at: w.now, node: node, rule: o.Rule, view: o.View, said: o.Detail})
+	h := happening{event: w.events, at: w.now, node: node, rule: o.Rule, view: o.View, said: o.Detail}
+	t.add(h)
+	t.all.add(moment{happening: h, what: observed})
 }
 
 func (t *trace) say(w *World, node int, text string) {
-	t.add(happening{event: w.events, at: w.now, node: node, said: text})
+	h := happening{event: w.events, at: w.now, node: node, said: text}
+	t.add(h)
+	t.all.add(moment{happening: h, what: said})
 }
 
 // text tells the last happenings, one a line.
@@ -104,6 +110,12 @@ func (w *World) fail(invariant, format string, args ...any) {
 func (w *World) failure(invariant, detail string) *Failure {
 	f := &Failure{Seed: w.opt.Seed, Invariant: invariant, Detail: detail, Event: w.events, Millis: w.now,
 		Trace: w.trace.text(w), History: w.history, Schedule: w.scheduled()}
+	f.Servers = w.states()
+	return f
+}
+
+// states tells where the view service and each server stand.
+func (w *World) states() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "view service: %s, active %d; committed %d; in sync", viewText(w.oracle.view), w.oracle.active, w.oracle.last())
 	for _, s := range w.oracle.inSync {
@@ -115,8 +127,7 @@ func (w *World) failure(invariant, detail string) *Failure {
 		fmt.Fprintf(&b, "%s: up %t, view %s, %s, authority %s, last %d, has %d, commit %d, applied %d\n", serverText(s.self), s.up(),
 			viewText(st.View), st.Role, st.Authority, st.Last, s.has(), st.Commit, st.Applied)
 	}
-	f.Servers = b.String()
-	return f
+	return b.String()
 }
 
 // Try runs something and returns the failure that it came to, nil if to none.

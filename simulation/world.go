@@ -126,6 +126,7 @@ func (w *World) Step() {
 	if e.env != nil {
 		w.mix(e.env.id)
 	}
+	w.trace.all.look()
 }
 
 func (w *World) happen(e *event) {

@@ -27,9 +27,12 @@ var layers = map[string]layer{
 	"kvservice/store":   {rooms: []string{".", "kvservice/replica"}, foreign: []string{"github.com/tidwall/btree"}},
 	"kvservice/clerk":   {rooms: []string{"."}},
 
-	// The world for the cores: no shell.
+	// The world for the cores: no shell. What it leaves behind for people is drawn
+	// and written beside it.
+	"simulation/diagram":   {},
+	"simulation/runfolder": {rooms: []string{"simulation"}},
 	"simulation": {
-		rooms:   []string{".", "sysmonitor/view", "kvservice/replica", "kvservice/store", "kvservice/clerk"},
+		rooms:   []string{".", "sysmonitor/view", "kvservice/replica", "kvservice/store", "kvservice/clerk", "simulation/diagram"},
 		foreign: []string{"github.com/anishathalye/porcupine"},
 	},
 
