@@ -67,13 +67,14 @@ func (w *World) strike(k fault, d *dice) bool {
 // nudge makes a core do what it does of its own accord at another time.
 func (w *World) nudge(k fault, d *dice) bool {
 	s, c := w.anyServer(d), w.anyClient(d)
-	s.tellTime()
 	switch {
 	case k == Hints:
 		return w.chaosHint(s, d)
 	case k == Reports && w.works(s):
+		s.tellTime()
 		s.core.ReportBackup()
 	case k == Resends && w.works(s):
+		s.tellTime()
 		s.core.Resend()
 	case k == Abandoned && !w.isFrozen(c.node) && c.running >= 0 && c.core.Stats().Calls > 0:
 		c.breakCalls()

@@ -30,6 +30,7 @@ type Report struct {
 	Coverage Coverage
 	History  []Operation
 	Schedule Schedule // of the faults that struck
+	Started  int      // operations that clients started while there were faults
 }
 
 // Run runs a world: first with faults, until the clients have started all their
@@ -42,7 +43,7 @@ func (w *World) whole() (Report, error) {
 	failure := w.Try(w.run)
 	w.trace.all.end(failure)
 	w.cover.Runs, w.cover.Events, w.cover.Millis = 1, w.events, w.now
-	report := Report{Hash: w.hash, Coverage: w.cover, History: w.history, Schedule: w.scheduled()}
+	report := Report{Hash: w.hash, Coverage: w.cover, History: w.history, Schedule: w.scheduled(), Started: w.started}
 	if failure != nil {
 		return report, failure
 	}
@@ -50,7 +51,7 @@ func (w *World) whole() (Report, error) {
 }
 
 func (w *World) run() {
-	w.RunUntil(func() bool { return w.stressed() || w.downForGood() || w.hopeless() }, faultMillisMax)
+	w.RunUntil(func() bool { return w.enough }, faultMillisMax)
 	w.StopFaults()
 	if w.amnesia > 0 {
 		// Nothing is promised any more but that what is answered is right (V0).

@@ -89,6 +89,7 @@ type Failure struct {
 	Trace     string // the last happenings
 	History   []Operation
 	Schedule  Schedule // of the faults that struck before
+	Started   int      // operations that clients had started
 }
 
 // Error tells the failure in a line.
@@ -109,7 +110,7 @@ func (w *World) fail(invariant, format string, args ...any) {
 
 func (w *World) failure(invariant, detail string) *Failure {
 	f := &Failure{Seed: w.opt.Seed, Invariant: invariant, Detail: detail, Event: w.events, Millis: w.now,
-		Trace: w.trace.text(w), History: w.history, Schedule: w.scheduled()}
+		Trace: w.trace.text(w), History: w.history, Schedule: w.scheduled(), Started: w.started}
 	f.Servers = w.states()
 	return f
 }

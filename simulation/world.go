@@ -33,6 +33,7 @@ type World struct {
 
 	schedule    schedule
 	calm        bool  // the faults have stopped
+	enough      bool  // they should: looked at every 10 ms
 	faultMillis int64 // when they did
 	startedAt   int64 // when the clients had started all their operations
 	amnesia     int64 // since when the view service has lost its memory
@@ -176,6 +177,7 @@ func (w *World) happen(e *event) {
 	case evChaos:
 		if !w.calm {
 			w.chaos()
+			w.enough = w.stressed() || w.downForGood() || w.hopeless()
 			w.queue.push(event{at: w.after(chaosMillis), kind: evChaos})
 		}
 	case evGiveUp:
