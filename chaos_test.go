@@ -40,6 +40,7 @@ const (
 	keyBudget      = 100
 	unknownsPerKey = 6
 	judgingMax     = 30 * time.Second // of the checker, per key
+	badKeysMax     = 3
 )
 
 // TestChaos runs the real servers under faults, on real sockets, writes down what
@@ -48,14 +49,14 @@ const (
 // answered (P1). A fault never takes the memory of all that hold the data (V9); see
 // crashOne.
 //
-// It would catch a breach of A2 to A6, F1, L1 to L4, N1, R1, R2, S1 to S3, S5, T3, V4 to V6.
+// It would catch a breach of A5, L3, R2, S1 to S3 and S5.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	for _, v := range []variant{
 		{name: "kill", faults: []fault{faultKill}, views: true},
 		{name: "freeze", faults: []fault{faultFreeze}, views: true, tcp: true},
 		{name: "cut", faults: []fault{faultCut}, views: true, tcp: true},
-		{name: "unreliable", faults: []fault{faultLoss, faultDelay}, views: true},
+		{name: "unreliable", faults: []fault{faultLoss, faultDelay}},
 		{name: "hold", faults: []fault{faultHold}, views: true},
 		{name: "break", faults: []fault{faultBreak}, tcp: true},
 		{name: "everything", faults: []fault{faultKill, faultFreeze, faultCut, faultLoss, faultDelay, faultHold, faultBreak}, views: true},
@@ -76,7 +77,7 @@ func TestChaos(t *testing.T) {
 type variant struct {
 	name   string
 	faults []fault // that it mixes
-	views  bool    // they make view changes
+	views  bool    // they make view changes, sooner or later but soon
 	// tcp: not Unix sockets. A port may be another's when a server is restarted, so
 	// it is for faults without restarts.
 	tcp bool
@@ -308,14 +309,18 @@ var (
 	// The lab's losses everywhere, or nearly everything lost that is asked of one, or
 	// nearly all its answers.
 	faultLoss = fault{"loss", true, func(x *chaos) bool {
-		to := x.addr(x.oneOf([]string{monitorName, "a", "b", "c"}))
+		v := x.view()
+		to := x.oneOf([]string{monitorName, v.primary, v.backup})
+		if to == "" {
+			return false
+		}
 		switch x.rng.IntN(4) {
 		case 0, 1:
 			x.faults.Unreliable(rpcnet.LabDropRequest, rpcnet.LabDropReply)
 		case 2:
-			x.faults.UnreliableAt(to, 0.98, 0.01)
+			x.faults.UnreliableAt(x.addr(to), 0.98, 0.01)
 		case 3:
-			x.faults.UnreliableAt(to, 0.01, 0.98)
+			x.faults.UnreliableAt(x.addr(to), 0.01, 0.98)
 		}
 		x.lasts("loss", 3*time.Second, x.faults.ReliableAgain)
 		return true
@@ -666,8 +671,9 @@ func (x *chaos) lastReads() {
 	readAll()
 }
 
-// judge has every key's history judged. If one is not linearizable, or nobody can
-// tell, all of it is kept, with a picture of the keys concerned.
+// judge has every key's history judged, until a few were found that are not
+// linearizable, or of which nobody can tell. Then all of it is kept, with a picture
+// of the keys concerned.
 func (x *chaos) judge() {
 	x.t.Helper()
 	byKey := make(map[string][]simulation.Operation)
@@ -675,10 +681,15 @@ func (x *chaos) judge() {
 		byKey[op.Input.Key] = append(byKey[op.Input.Key], op)
 	}
 	var bad []simulation.Operation
+	keys := 0
 	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		if keys == badKeysMax {
+			break // each may take the checker long
+		}
 		if verdict := simulation.Linearizable(byKey[key], judgingMax); verdict != porcupine.Ok {
 			x.t.Errorf("%s: is its history linearizable? %s", key, verdict)
 			bad = append(bad, byKey[key]...)
+			keys++
 		}
 	}
 	if bad != nil {
