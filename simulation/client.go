@@ -267,7 +267,7 @@ func (c *client) page(d *clerk.Done) {
 		w.fail("ScanIndex", "client %d scanned %v; as of %d there was %v", c.number+1, c.pages.pairs, p.Index, want)
 	}
 	w.cover.count(ScansDone)
-	c.end(Done, Output{}, "")
+	c.end(Done, Output{Pairs: c.pages.pairs}, "")
 }
 
 // learn notes what the client now knows of a key, for CompareAndSwap.

@@ -19,7 +19,7 @@ const (
 	Append
 	Delete
 	CompareAndSwap
-	Scan // touches many keys: not part of the model, checked against the oracle
+	Scan // touches many keys: judged by StoreModel, not by Model
 	numOpKinds
 )
 
@@ -43,6 +43,9 @@ type Output struct {
 	Value   string // Get: the value, absent as ""; PutHash: the one before
 	Absent  bool   // Delete: there was nothing to delete
 	Swapped bool   // CompareAndSwap
+	// Pairs are what a Scan saw: every pair with the prefix, by key. All its pages
+	// are as of one moment between its call and its return.
+	Pairs []tandem.Pair
 }
 
 // value is the state of the model: that of one key.
@@ -136,6 +139,10 @@ func describe(in Input, out Output) string {
 		}
 	case CompareAndSwap:
 		text += ": " + strconv.FormatBool(out.Swapped)
+	case Scan:
+		for _, p := range out.Pairs {
+			text += " " + strconv.Quote(p.Key) + "=" + strconv.Quote(p.Value)
+		}
 	}
 	return text
 }

@@ -59,3 +59,35 @@ func TestPictureOfAHistory(t *testing.T) {
 	require.NoError(t, Picture(history, judging, &page))
 	require.Contains(t, page.String(), "<html")
 }
+
+func TestStoreModel(t *testing.T) {
+	put := func(key, value string) Input { return Input{Kind: Put, Key: key, Value: value} }
+	scan := Input{Kind: Scan, Key: "k"}
+	saw := func(pairs ...tandem.Pair) Output { return Output{Pairs: pairs} }
+	a, b := tandem.Pair{Key: "ka", Value: "1"}, tandem.Pair{Key: "kb", Value: "2"}
+	puts := []Operation{op(1, 2, put("ka", "1"), Output{}, Done), op(3, 4, put("kb", "2"), Output{}, Done)}
+	both := []Operation{op(1, 9, put("ka", "1"), Output{}, Done), op(1, 9, put("kb", "2"), Output{}, Done)}
+	for _, tc := range []struct {
+		name    string
+		history []Operation
+		want    porcupine.CheckResult
+	}{
+		{"nothing", []Operation{op(1, 2, scan, saw(), Done)}, porcupine.Ok},
+		{"all", append(puts[:2:2], op(5, 6, scan, saw(a, b), Done)), porcupine.Ok},
+		{"with its prefix", append(puts[:2:2], op(5, 6, Input{Kind: Scan, Key: "kb"}, saw(b), Done)), porcupine.Ok},
+		{"stale", append(puts[:2:2], op(5, 6, scan, saw(a), Done)), porcupine.Illegal},
+		{"of two moments", append(puts[:2:2], op(2, 6, scan, saw(b), Done)), porcupine.Illegal},
+		{"deleted", append(puts[:2:2], op(5, 6, Input{Kind: Delete, Key: "ka"}, Output{}, Done), op(7, 8, scan, saw(b), Done)), porcupine.Ok},
+		{"in one order", append(both[:2:2], op(2, 3, scan, saw(a), Done), op(4, 5, scan, saw(a, b), Done)), porcupine.Ok},
+		{"in two orders", append(both[:2:2], op(2, 4, scan, saw(a), Done), op(5, 6, scan, saw(b), Done)), porcupine.Illegal},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			require.Equal(t, tc.want, LinearizableStore(tc.history, 100, judging))
+		})
+	}
+	t.Run("what comes after is not looked at", func(t *testing.T) {
+		history := append(puts[:2:2], op(3, 9, scan, saw(a, b, a), Done), op(5, 6, scan, saw(), Done))
+		require.Equal(t, porcupine.Illegal, LinearizableStore(history, 4, judging))
+		require.Equal(t, porcupine.Ok, LinearizableStore(history, 3, judging))
+	})
+}

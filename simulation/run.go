@@ -20,6 +20,8 @@ const (
 	// progressMillis is within what time everything is answered once the
 	// faults have stopped (P1).
 	progressMillis = 30_000
+	// storeOps is how much of a history is judged with its scans.
+	storeOps = 80
 	// judging is how long porcupine may take.
 	judging = 30 * time.Second
 )
@@ -152,6 +154,12 @@ func (w *World) Judge() {
 	w.oracle.judge(w.history)
 	if verdict := Linearizable(w.history, judging); verdict != porcupine.Ok {
 		w.fail("Linearizable", "porcupine says %s", verdict)
+	}
+	if w.cover.Counts[ScansDone] > 0 {
+		w.cover.count(StoreChecks)
+		if verdict := LinearizableStore(w.history, storeOps, judging); verdict != porcupine.Ok {
+			w.fail("LinearizableStore", "porcupine says %s of the first %d operations, scans included", verdict, storeOps)
+		}
 	}
 }
 
