@@ -10,7 +10,8 @@ import (
 type Faults struct {
 	// Shares of the messages sent.
 	Drop, Duplicate, Delay, Reorder float64
-	// CutTransfer is the share of a transfer's chunks at which it is cut short.
+	// CutTransfer is the share of a transfer's offers and chunks at which it is cut
+	// short.
 	CutTransfer float64
 	// Shares of the records that a disk is given.
 	SlowDisk, SlowViewDisk float64
@@ -68,7 +69,7 @@ var faultKinds = [numFaults]faultKind{
 	Duplicated:      {FaultKind{"duplicate", "a message arrives twice"}, func(f *Faults) *float64 { return &f.Duplicate }, 0.05, false, false},
 	Delayed:         {FaultKind{"delay", "a message arrives late"}, func(f *Faults) *float64 { return &f.Delay }, 0.05, false, false},
 	Reordered:       {FaultKind{"reorder", "a message overtakes others, or is overtaken"}, func(f *Faults) *float64 { return &f.Reorder }, 0.2, false, false},
-	TransfersCut:    {FaultKind{"cut-transfer", "a transfer is cut half-way: the link breaks, or an end crashes"}, func(f *Faults) *float64 { return &f.CutTransfer }, 0.3, true, false},
+	TransfersCut:    {FaultKind{"cut-transfer", "a transfer is cut half-way: the link breaks, or an end crashes"}, func(f *Faults) *float64 { return &f.CutTransfer }, 0.8, true, false},
 	DiskLate:        {FaultKind{"slow-disk", "a server's disk takes long to confirm"}, func(f *Faults) *float64 { return &f.SlowDisk }, 0.05, true, false},
 	ViewDiskLate:    {FaultKind{"slow-view-disk", "the view service's disk takes long to confirm"}, func(f *Faults) *float64 { return &f.SlowViewDisk }, 0.5, true, false},
 	Ghosts:          {FaultKind{"ghost", "a message that was sent long ago arrives once more"}, func(f *Faults) *float64 { return &f.Ghost }, 0.1, false, false},

@@ -68,6 +68,9 @@ func (w *World) forgetViews() {
 }
 
 func (m *monitor) tick() {
+	if down, _ := m.core.Down(); down {
+		m.w.cover.rule("V9")
+	}
 	m.core.Tick()
 	m.did()
 }
@@ -82,6 +85,7 @@ func (m *monitor) confirm(number uint64) {
 	if m.record.Number == number {
 		m.kept = m.record
 		m.w.oracle.kept(&m.kept)
+		m.w.cover.rule("V10")
 	}
 	m.core.Durable(number)
 }
@@ -92,6 +96,7 @@ func (m *monitor) deliver(env *envelope, b *body) {
 	switch b.Kind {
 	case ping:
 		m.pings[m.requests] = env
+		m.w.oracle.heard(b.Ping)
 		m.core.Ping(m.requests, *b.Ping)
 	case viewArgs:
 		m.gets = append(m.gets, waiter{m.requests, env, *b.View})

@@ -143,7 +143,7 @@ func (w *World) sendHostile(env *envelope) {
 	if w.decides(decision{Duplicated, place, env.nth}) {
 		w.transmit(env)
 	}
-	if env.body.Kind == peerMessage && env.body.Peer.Kind == replica.Chunk {
+	if env.body.Kind == peerMessage && (env.body.Peer.Kind == replica.Chunk || env.body.Peer.Kind == replica.Offer) {
 		d := decision{TransfersCut, place, env.nth}
 		if rolled, ok := w.strikes(d); ok && w.chaosCutTransfer(env.from, env.to, &rolled) {
 			w.struck(d)

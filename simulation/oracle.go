@@ -57,6 +57,9 @@ func (o *oracle) applied(s *server, e replica.Entry, reply []byte) {
 	case e.Index == o.last()+1:
 		o.commit(e)
 	}
+	if e.Index < o.last() {
+		o.w.cover.rule("L6") // by another replica, or again
+	}
 	held := &o.log[e.Index-1]
 	if held.Epoch != e.Epoch || held.Time != e.Time || !bytes.Equal(held.Payload, e.Payload) {
 		o.w.fail("I5", "%s committed another entry %d, of epoch %d, than was committed before, of epoch %d", serverText(s.self), e.Index, e.Epoch, held.Epoch)
@@ -88,6 +91,9 @@ func (o *oracle) installed(s *server) {
 	}
 	o.compare(s, index)
 	o.w.cover.count(Installed)
+	if o.states[index].Stats().Sessions > 0 {
+		o.w.cover.rule("S2")
+	}
 }
 
 // compare checks that a server's state is the fold of the log up to an index.
@@ -143,6 +149,17 @@ func (w *World) find(who tandem.Server) *server {
 	return nil
 }
 
+// heard is told of every ping that arrives: a member of the view with another
+// incarnation than the view names has restarted (V6).
+func (o *oracle) heard(p *tandem.PingArgs) {
+	who := tandem.Server{Addr: p.Me, Incarnation: p.Incarnation}
+	for _, m := range [...]tandem.Server{o.view.PrimaryServer(), o.view.BackupServer()} {
+		if m.Addr == who.Addr && m != who && o.w.find(who) != nil {
+			o.w.cover.rule("V6")
+		}
+	}
+}
+
 // recorded is told what the view service decides (I1, I2, V3).
 func (o *oracle) recorded(was, is *view.Record) {
 	w := o.w
@@ -171,6 +188,11 @@ func (o *oracle) recorded(was, is *view.Record) {
 	}
 	o.view = is.View
 	w.cover.count(ViewChanges)
+	for _, k := range w.monitor.core.Status().Servers {
+		if k.Suspected {
+			w.cover.rule("V7")
+		}
+	}
 }
 
 // kept is told of the view service's records that are durable.

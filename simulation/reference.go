@@ -48,6 +48,7 @@ func (r *reference) apply(w *World, e replica.Entry, reply []byte) {
 	}
 	switch c.Kind {
 	case store.OpenSession:
+		w.cover.rule("S4")
 		r.open(w, &c, e, got)
 	case store.Expire:
 		r.expire(w, e, c.AgeMillis)

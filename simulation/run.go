@@ -173,6 +173,7 @@ func (o *oracle) named(name requestName, op int) {
 		o.w.fail("S1", "request %d.%d was operation %d and is sent as operation %d", name.session, name.number, was, op)
 	} else {
 		o.w.cover.count(Retries)
+		o.w.cover.rule("S1")
 	}
 }
 

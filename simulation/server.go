@@ -114,7 +114,7 @@ func (s *server) look() {
 	if s.status.Stats.Installs != was.Stats.Installs {
 		s.w.oracle.installed(s)
 	}
-	s.w.cover.server(&was, &s.status)
+	s.w.cover.server(&was, &s.status, &s.w.opt.Replica)
 }
 
 // drain carries out effects.
