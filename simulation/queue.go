@@ -38,8 +38,7 @@ func (k eventKind) ofTheWorld() bool {
 // event is something that will happen to a node.
 type event struct {
 	at   int64  // virtual time, in milliseconds
-	tie  uint32 // orders events of one time; drawn, if the network reorders
-	seq  uint64 // orders the rest: first scheduled, first to happen
+	tie  uint32 // orders events of one time; drawn, for messages and ticks
 	kind eventKind
 	node int    // whom it happens to
 	life uint64 // to which life of the node; zero: to any
@@ -47,13 +46,24 @@ type event struct {
 	a, b uint64
 }
 
-// queue is a heap of events, the earliest first.
+// queue is a heap of events, the earliest first. What moves about in the heap are
+// places, which have no pointers that the collector would have to hear of.
 type queue struct {
-	heap []event
-	seq  uint64
+	heap   []place
+	events []event
+	free   []uint32 // in events
+	seq    uint64
 }
 
-func (a *event) before(b *event) bool {
+// place is where an event is, and what orders it.
+type place struct {
+	at    int64
+	tie   uint32
+	event uint32 // in queue.events
+	seq   uint64 // orders the rest: first scheduled, first to happen
+}
+
+func (a *place) before(b *place) bool {
 	switch {
 	case a.at != b.at:
 		return a.at < b.at
@@ -65,37 +75,53 @@ func (a *event) before(b *event) bool {
 
 func (q *queue) push(e event) {
 	q.seq++
-	e.seq = q.seq
-	q.heap = append(q.heap, e)
+	p := place{at: e.at, tie: e.tie, seq: q.seq}
+	if n := len(q.free); n > 0 {
+		p.event = q.free[n-1]
+		q.free = q.free[:n-1]
+		q.events[p.event] = e
+	} else {
+		p.event = uint32(len(q.events))
+		q.events = append(q.events, e)
+	}
+	q.heap = append(q.heap, p)
 	i := len(q.heap) - 1
 	for i > 0 {
 		up := (i - 1) / 2
-		if !q.heap[i].before(&q.heap[up]) {
+		if !p.before(&q.heap[up]) {
 			break
 		}
-		q.heap[i], q.heap[up] = q.heap[up], q.heap[i]
+		q.heap[i] = q.heap[up]
 		i = up
 	}
+	q.heap[i] = p
 }
 
 func (q *queue) pop() event {
-	top := q.heap[0]
+	top := q.heap[0].event
 	n := len(q.heap) - 1
-	q.heap[0] = q.heap[n]
-	q.heap[n] = event{}
+	last := q.heap[n]
 	q.heap = q.heap[:n]
 	i := 0
 	for {
-		least := i
-		for c := 2*i + 1; c <= 2*i+2 && c < n; c++ {
-			if q.heap[c].before(&q.heap[least]) {
-				least = c
-			}
+		least := 2*i + 1
+		if least >= n {
+			break
 		}
-		if least == i {
-			return top
+		if right := least + 1; right < n && q.heap[right].before(&q.heap[least]) {
+			least = right
 		}
-		q.heap[i], q.heap[least] = q.heap[least], q.heap[i]
+		if !q.heap[least].before(&last) {
+			break
+		}
+		q.heap[i] = q.heap[least]
 		i = least
 	}
+	if n > 0 {
+		q.heap[i] = last
+	}
+	e := q.events[top]
+	q.events[top].env = nil
+	q.free = append(q.free, top)
+	return e
 }
