@@ -15,13 +15,14 @@ import (
 // committed by anybody, and everything that follows from it. An operation
 // counts as committed when the first server applies it.
 type oracle struct {
-	w       *World
-	log     []replica.Entry
-	replies [][]byte
-	states  []*store.Store // states[i] is the state after i entries
-	rules   reference
-	names   map[requestName]int // the operation that was sent under a name
-	order   []requestName       // names, in the order of their first use
+	w         *World
+	log       []replica.Entry
+	replies   [][]byte
+	appliedAt []int64        // for each entry, at which event it was first applied
+	states    []*store.Store // states[i] is the state after i entries
+	rules     reference
+	names     map[requestName]int // the operation that was sent under a name
+	order     []requestName       // names, in the order of their first use
 
 	// What the view service decided, told from its records.
 	view   tandem.View
@@ -76,6 +77,7 @@ func (o *oracle) commit(e replica.Entry) {
 		o.w.fail("L6", "entry %d has time %d, and the one before it %d", e.Index, e.Time, o.log[n-1].Time)
 	}
 	o.log = append(o.log, e)
+	o.appliedAt = append(o.appliedAt, int64(o.w.events))
 	state := o.states[len(o.states)-1].Clone().(*store.Store)
 	reply := state.Apply(e)
 	o.states = append(o.states, state)

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
-
-	"github.com/tandemkv/tandem"
 )
 
 // The bounds of a run.
@@ -152,54 +150,14 @@ func (w *World) Judge() {
 		}
 	}
 	w.oracle.judge(w.history)
-	if verdict := Linearizable(w.history, judging); verdict != porcupine.Ok {
+	history := w.oracle.settled(w.history)
+	if verdict := Linearizable(history, judging); verdict != porcupine.Ok {
 		w.fail("Linearizable", "porcupine says %s", verdict)
 	}
 	if w.cover.Counts[ScansDone] > 0 {
 		w.cover.count(StoreChecks)
-		if verdict := LinearizableStore(w.history, storeOps, judging); verdict != porcupine.Ok {
+		if verdict := LinearizableStore(history, storeOps, judging); verdict != porcupine.Ok {
 			w.fail("LinearizableStore", "porcupine says %s of the first %d operations, scans included", verdict, storeOps)
-		}
-	}
-}
-
-// named is told under which name an operation is sent: it may have several, one
-// after the other, but a name belongs to one operation (rule S1).
-func (o *oracle) named(name requestName, op int) {
-	if was, ok := o.names[name]; !ok {
-		o.names[name] = op
-		o.order = append(o.order, name)
-	} else if was != op {
-		o.w.fail("S1", "request %d.%d was operation %d and is sent as operation %d", name.session, name.number, was, op)
-	} else {
-		o.w.cover.count(Retries)
-		o.w.cover.rule("S1")
-	}
-}
-
-// judge compares what clients were told with the log.
-func (o *oracle) judge(history []Operation) {
-	ran := make([]int, len(history))
-	for _, name := range o.order {
-		op := o.names[name]
-		result, ok := o.rules.results[name]
-		if !ok || result.err == tandem.ErrTooLarge {
-			continue
-		}
-		if ran[op]++; ran[op] > 1 {
-			o.w.fail("I10", "operation %d, %s, was executed under two names", op, describe(history[op].Input, history[op].Output))
-		}
-	}
-	for i := range history {
-		op := &history[i]
-		if op.Input.Kind == Get || op.Input.Kind == Scan {
-			continue
-		}
-		if op.Verdict == Done && ran[i] == 0 {
-			o.w.fail("I9", "operation %d, %s, was answered and is not in the log", i, describe(op.Input, op.Output))
-		}
-		if op.Verdict == Failed && ran[i] > 0 {
-			o.w.fail("S5", "operation %d, %s, failed definitely (%s) and is in the log", i, describe(op.Input, op.Output), op.Err)
 		}
 	}
 }
