@@ -7,22 +7,21 @@ import (
 	"time"
 )
 
-// ErrLease is wrapped by the error of a Config whose lease is not covered by its
-// grace (rule R3).
+// ErrLease is wrapped by the error of a Config whose times for leases do not fit
+// (rule R3).
 var ErrLease = errors.New("the lease is longer than the grace allows")
 
-// Check returns an error if the times for leases do not fit: rule R3 asks for
-// Lease <= Grace(1-r)/(1+r), with r the ClockErrorPPM.
+// Check returns an error, which wraps ErrLease and names the numbers, if the times
+// for leases do not fit: none is negative, and rule R3 asks for Lease <=
+// Grace(1-r)/(1+r), with r = ClockErrorPPM/1e6 below 1.
 func (c *Config) Check() error {
 	switch {
 	case c.Lease < 0 || c.Grace < 0:
-		return fmt.Errorf("lease %s, grace %s: %w: a time is negative", c.Lease, c.Grace, ErrLease)
 	case c.ClockErrorPPM < 0 || c.ClockErrorPPM >= million:
-		return fmt.Errorf("clock error of %d ppm: %w: it must be at least 0 and below %d", c.ClockErrorPPM, ErrLease, million)
-	case !c.covers(c.Grace):
-		return fmt.Errorf("lease %s, grace %s, clock error %d ppm: %w", c.Lease, c.Grace, c.ClockErrorPPM, ErrLease)
+	case c.covers(c.Grace):
+		return nil
 	}
-	return nil
+	return fmt.Errorf("lease %s, grace %s, clock error %d ppm: %w", c.Lease, c.Grace, c.ClockErrorPPM, ErrLease)
 }
 
 const million = 1_000_000
