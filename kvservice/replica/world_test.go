@@ -79,10 +79,15 @@ type node struct {
 	ppm     int           // by which its clock is fast
 	plain   bool          // it knows nothing of leases
 
-	sync       bool // what it keeps is durable at once
-	kept       []replica.Record
-	generation uint64
-	durable    uint64
+	sync    bool // what it keeps is durable at once
+	kept    []kept
+	durable uint64
+}
+
+// kept is a record on its way to the disk.
+type kept struct {
+	replica.Record
+	counts uint64 // up to where it makes the present log durable
 }
 
 // parcel is a message, a ping or the answer to one.
@@ -214,11 +219,11 @@ func (w *world) take(n *node) {
 	if e.Keep != nil {
 		switch {
 		case e.Keep.Installed != nil:
-			n.generation, n.durable = e.Keep.Generation, 0
+			n.forgets(0)
 		case e.Keep.Cut:
-			n.generation, n.durable = e.Keep.Generation, min(n.durable, e.Keep.Base)
+			n.forgets(e.Keep.Base)
 		}
-		n.kept = append(n.kept, *e.Keep)
+		n.kept = append(n.kept, kept{*e.Keep, e.Keep.Last})
 		if n.sync {
 			w.makeDurable(n, len(n.kept))
 			w.take(n)
@@ -226,12 +231,18 @@ func (w *world) take(n *node) {
 	}
 }
 
+// forgets makes nothing above an index count that was kept so far.
+func (n *node) forgets(index uint64) {
+	n.durable = min(n.durable, index)
+	for i := range n.kept {
+		n.kept[i].counts = min(n.kept[i].counts, index)
+	}
+}
+
 // makeDurable lets the oldest records become durable.
 func (w *world) makeDurable(n *node, records int) {
 	for _, k := range n.kept[:min(records, len(n.kept))] {
-		if k.Generation == n.generation {
-			n.durable = max(n.durable, k.Last)
-		}
+		n.durable = max(n.durable, k.counts)
 		n.kept = n.kept[1:]
 		w.do(n, event{"durable up to %d", []any{k.Last}}, func(r *replica.Replica) { r.Durable(k.Generation, k.Last) })
 	}
