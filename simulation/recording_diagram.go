@@ -70,12 +70,8 @@ func (p *drawing) title() {
 		{Name: "operations", Value: strconv.Itoa(len(w.history))},
 		{Name: "committed", Value: strconv.FormatUint(w.oracle.last(), 10)},
 	}
-	if f == nil {
-		return
-	}
-	p.d.Verdict = fmt.Sprintf("%s broken at %d ms: %s", f.Name(), f.Millis, f.Detail)
-	if words := Predicate(f.Invariant); words != "" {
-		p.d.Facts = append(p.d.Facts, diagram.Fact{Name: "what should be true", Value: words})
+	if f != nil {
+		p.d.Verdict = fmt.Sprintf("%s broken at %d ms: %s", f.Name(), f.Millis, f.Detail)
 	}
 }
 
@@ -126,7 +122,7 @@ func (p *drawing) moment(i int) {
 		p.mark(i, diagram.Rule, m.rule, m.said)
 	case said:
 		if !p.shownOtherwise(m.said) {
-			p.mark(i, diagram.Fault, m.said, "")
+			p.mark(i, diagram.Fault, strings.TrimPrefix(m.said, "fault: "), "")
 		}
 	case sent:
 		p.sentAt[m.env] = i
@@ -220,7 +216,7 @@ func (p *drawing) operation(i int) {
 	op := &p.r.w.history[m.place]
 	look := [...]diagram.Look{Running: diagram.OperationRunning, Done: diagram.OperationDone, Failed: diagram.OperationFailed, Unknown: diagram.OperationUnknown}[op.Verdict]
 	p.d.Spans = append(p.d.Spans, diagram.Span{Node: m.node, From: p.place[i], To: p.end, Look: look,
-		Label: op.text(), Detail: "operation " + strconv.Itoa(m.place) + ", " + op.Verdict.String()})
+		Label: op.String(), Detail: "operation " + strconv.Itoa(m.place) + ", " + op.Verdict.String()})
 }
 
 // close ends what has not ended, and draws the failure.
@@ -341,14 +337,14 @@ func drawnPeer(m *replica.Message) (kind int, label string) {
 		case 0:
 			return kindForward, fmt.Sprintf("Forward, commit %d", m.Commit)
 		case 1:
-			return kindForward, fmt.Sprintf("Forward %d, commit %d", m.Entries[0].Index, m.Commit)
+			return kindForward, fmt.Sprintf("Forward %d", m.Entries[0].Index)
 		default:
-			return kindForward, fmt.Sprintf("Forward %d-%d, commit %d", m.Entries[0].Index, m.Entries[n-1].Index, m.Commit)
+			return kindForward, fmt.Sprintf("Forward %d-%d", m.Entries[0].Index, m.Entries[n-1].Index)
 		}
 	case replica.Acknowledge, replica.Gap:
 		return kindForward, fmt.Sprintf("%s %d", m.Kind, m.Index)
 	case replica.Chunk:
-		return kindTransfer, fmt.Sprintf("Chunk %d of state %d", m.ChunkNumber, m.SnapIndex)
+		return kindTransfer, fmt.Sprintf("Chunk %d", m.ChunkNumber)
 	case replica.ChunkTaken:
 		return kindTransfer, fmt.Sprintf("%d chunks taken", m.ChunkNumber)
 	}

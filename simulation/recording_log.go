@@ -69,7 +69,7 @@ func (r *Recording) text(m *moment) string {
 		if m.what == began {
 			return fmt.Sprintf("  >>  operation %d: %s", m.place, describeInput(op.Input))
 		}
-		return fmt.Sprintf("  <<  operation %d: %s", m.place, op.text())
+		return fmt.Sprintf("  <<  operation %d: %s", m.place, op.String())
 	}
 	return ""
 }
@@ -133,8 +133,8 @@ func describeInput(in Input) string {
 	return text
 }
 
-// text tells an operation and what became of it.
-func (o *Operation) text() string {
+// String tells the operation and what became of it.
+func (o *Operation) String() string {
 	if o.Verdict == Done {
 		return describe(o.Input, o.Output)
 	}

@@ -168,6 +168,7 @@ function clipped(c, text, width) {
 }
 
 function drawSpans() {
+  const corners = inView(marks, 0).filter(m => m.sign === CRASH || m.sign === START).map(m => ({node: m.node, px: x(m.at)}));
   for (const strips of [false, true]) {
     for (const s of spans) {
       if ((s.look === FROZEN || s.look === CUT) !== strips || s.to < view.from || s.from > view.to) continue;
@@ -176,7 +177,8 @@ function drawSpans() {
       const l = looks(s.look);
       if (l.strip || !s.label) continue;
       ctx.font = '600 12px ' + font;
-      const left = Math.max(x1, gutter) + 6;
+      const cornered = corners.some(c => c.node === s.node && Math.abs(c.px - x1) < 9); // a sign covers the corner
+      const left = Math.max(x1, gutter) + (cornered ? 13 : 6);
       const text = clipped(ctx, s.label, Math.min(x2, size.width) - left - 6);
       if (!text) continue;
       if (l.halo) { // stripes lie under the text
@@ -232,6 +234,28 @@ function paintMessage(m, alpha) {
     ctx.arc(x2, y2, 5, 0, 7);
     ctx.stroke();
   }
+  ctx.globalAlpha = 1;
+}
+
+// paintCrowd draws more messages than anybody can tell apart: lines alone, many
+// at a stroke, which takes a fraction of the time.
+function paintCrowd(list, alpha) {
+  ctx.globalAlpha = alpha;
+  ctx.lineWidth = 1;
+  ctx.setLineDash([]);
+  kinds.forEach((kind, k) => {
+    const some = list.filter(m => m.kind === k && rank(m) === 0);
+    ctx.strokeStyle = kindColour(k);
+    for (let i = 0; i < some.length; i += 40) {
+      ctx.beginPath();
+      for (const m of some.slice(i, i + 40)) {
+        const [x1, y1, x2, y2] = arrow(m);
+        ctx.moveTo(x1, y1);
+        ctx.lineTo(x2, y2);
+      }
+      ctx.stroke();
+    }
+  });
   ctx.globalAlpha = 1;
 }
 
@@ -296,7 +320,7 @@ function piecesOf(cx, cy, angle, width) {
   for (let i = 0; i < n; i++) {
     const along = -width / 2 + (i + 0.5) * width / n;
     const px = cx + along * Math.cos(angle) + 8 * Math.sin(angle), py = cy + along * Math.sin(angle) - 8 * Math.cos(angle);
-    pieces.push([px - 9, py - 8, px + 9, py + 8]);
+    pieces.push([px - 7, py - 6, px + 7, py + 6]);
   }
   return pieces;
 }
@@ -391,7 +415,7 @@ function drawMarks(list, free) {
     if (!m.label || m.sign === CRASH || m.sign === START) continue;
     const [px, py] = markPlace(m);
     const box = [px + 5, py - 6, px + 11 + ctx.measureText(m.label).width, py + 6];
-    if (box[0] < gutter || free.hits(box)) continue;
+    if (box[0] < gutter || box[2] > size.width || free.hits(box)) continue;
     free.take(box);
     ctx.strokeStyle = colour.halo;
     ctx.lineWidth = 3;
@@ -402,34 +426,45 @@ function drawMarks(list, free) {
   }
 }
 
-function drawBroken(c, height) {
+// drawBroken draws the failure's line, and keeps the place of its text free.
+function drawBroken(height, free) {
   if (!broken) return;
   const px = x(broken.at);
   if (px < gutter - 2 || px > size.width) return;
-  c.strokeStyle = colour.broken;
-  c.lineWidth = 3;
-  c.setLineDash([]);
-  c.beginPath();
-  c.moveTo(px, axis);
-  c.lineTo(px, height);
-  c.stroke();
-  c.font = '700 12px ' + font;
-  const text = clipped(c, broken.label, Math.max(px - gutter, size.width - px) - 24);
-  const width = c.measureText(text).width + 16;
-  const left = px + width + 4 < size.width ? px : px - width;
-  c.fillStyle = colour.broken;
-  c.beginPath();
-  c.roundRect(left, axis - 2, width, 20, 4);
-  c.fill();
-  c.fillStyle = colour.brokentext;
-  c.fillText(text, left + 8, axis + 8.5);
+  ctx.strokeStyle = colour.broken;
+  ctx.lineWidth = 3;
+  ctx.setLineDash([]);
+  ctx.beginPath();
+  ctx.moveTo(px, axis);
+  ctx.lineTo(px, height);
+  ctx.stroke();
   if (broken.node >= 0) {
-    c.lineWidth = 3;
-    c.strokeStyle = colour.broken;
-    c.beginPath();
-    c.arc(px, middle(broken.node), band / 2 + 5, 0, 7);
-    c.stroke();
+    ctx.beginPath();
+    ctx.arc(px, middle(broken.node), band / 2 + 5, 0, 7);
+    ctx.stroke();
   }
+  free.take(flag().box);
+}
+
+// flag returns the failure's text, and where it stands at the top of the line.
+function flag() {
+  ctx.font = '700 12px ' + font;
+  const px = x(broken.at);
+  const text = clipped(ctx, broken.label, Math.max(px - gutter, size.width - px) - 24);
+  const width = ctx.measureText(text).width + 16;
+  const left = px + width + 4 < size.width ? px : px - width;
+  return {text, left, width, box: [left, axis, left + width, axis + 22]};
+}
+
+function drawFlag() {
+  if (!broken || x(broken.at) < gutter - 2 || x(broken.at) > size.width) return;
+  const f = flag();
+  ctx.fillStyle = colour.broken;
+  ctx.beginPath();
+  ctx.roundRect(f.left, axis + 1, f.width, 20, 4);
+  ctx.fill();
+  ctx.fillStyle = colour.brokentext;
+  ctx.fillText(f.text, f.left + 8, axis + 11.5);
 }
 
 // step returns the distance of the axis' lines: 1, 2 or 5 times a power of ten.
@@ -444,12 +479,12 @@ function drawAxis() {
   ctx.fillRect(0, 0, size.width, axis);
   ctx.font = '11px ' + font;
   const by = Math.max(1, step(view.to - view.from, size.width - gutter, 90));
-  for (let i = Math.ceil(view.from / by); i * by <= view.to; i++) {
+  for (let i = Math.ceil(Math.max(view.from, Math.floor(first)) / by); i * by <= view.to; i++) {
     const px = x(i * by);
     if (px < gutter) continue;
     ctx.fillStyle = colour.line;
     ctx.fillRect(px, axis - 6, 1, 6);
-    const text = (i * by).toLocaleString('en') + ' ' + D.unit;
+    const text = clock(i * by);
     if (px + ctx.measureText(text).width + 4 > size.width) continue;
     ctx.fillStyle = colour.quiet;
     ctx.fillText(text, px + 4, axis / 2);
@@ -498,17 +533,19 @@ function draw() {
   drawGround(height);
   const list = visibleMessages();
   const alpha = Math.min(0.95, Math.max(0.1, Math.sqrt(150 / (list.length + 1))));
-  const boldest = [];
-  for (const m of list) if (rank(m) > 0) boldest.push(m); else paintMessage(m, selected && selected.type === 'message' ? alpha * 0.55 : alpha);
+  const dimmed = selected && selected.type === 'message' ? alpha * 0.55 : alpha;
+  const boldest = list.filter(m => rank(m) > 0);
+  if (list.length > 2500) paintCrowd(list, dimmed); else for (const m of list) if (rank(m) === 0) paintMessage(m, dimmed);
   drawSpans(); // over the messages that pass it by, so that its text stays clear
   const free = room();
   nodes.forEach((n, i) => free.take([0, top_(i), size.width, top_(i) + band])); // bands have texts of their own
   const here = inView(marks, 0);
   const strong = here.filter(m => m.sign !== RULE && m.sign !== NOTE), weak = here.filter(m => m.sign === RULE || m.sign === NOTE);
-  drawBroken(ctx, height);
+  drawBroken(height, free);
   for (const m of boldest.sort((a, b) => rank(a) - rank(b))) paintMessage(m, 1);
   drawMarks(strong.concat(weak), free);
   drawLabels(list, free);
+  drawFlag();
   outlineSelectedSpan();
   drawNames(height);
   drawAxis();
@@ -613,7 +650,8 @@ function interesting() {
 
 function resize() {
   const width = $('picture').clientWidth;
-  gutter = width < 560 ? 64 : 88;
+  ctx.font = '650 13px ' + font;
+  gutter = 24 + Math.min(100, nodes.reduce((max, n) => Math.max(max, ctx.measureText(n.name).width, ctx.measureText(n.group).width * 0.8), 56));
   const narrow = getComputedStyle(document.querySelector('main')).flexDirection === 'column';
   const space = narrow ? innerHeight * 0.7 : $('picture').clientHeight - overviewHeight - 1;
   lane = Math.min(120, Math.max(64, (space - axis - 20) / nodes.length));
@@ -629,7 +667,8 @@ function resize() {
 
 // Telling.
 
-const clock = t => (Number.isInteger(t) ? t : Math.floor(t)).toLocaleString('en') + ' ' + D.unit;
+const number = t => (Math.floor(t) + 0).toLocaleString('en');
+const clock = t => number(t) + ' ' + D.unit;
 const nodeName = i => i < 0 ? 'all' : nodes[i].name;
 
 function line(h) {
@@ -674,8 +713,8 @@ function tellSelected() {
   const into = $('details');
   into.replaceChildren();
   if (selected) { tell(into, selected); return; }
-  into.append(element('p', broken ? 'The red line is where the invariant broke.' : 'Everything held.', 'title'),
-    element('p', 'Point at anything to see what it is; click to keep it here. Drag or ← → to move, wheel or + − to zoom, ↑ ↓ from one happening to the next.', 'quiet'));
+  if (broken) tell(into, broken); else into.append(element('p', 'Everything held.', 'title'));
+  into.append(element('p', 'Point at anything to see what it is; click to keep it here. Drag or ← → to move, wheel or + − to zoom, ↑ ↓ from one happening to the next.', 'hint'));
 }
 
 function select(h, bring) {
@@ -719,7 +758,8 @@ function fillList() {
   for (const h of list) {
     const li = element('li'), b = element('button', undefined, h === broken ? 'broken' : '');
     b.type = 'button';
-    b.append(element('time', clock(h.at)), element('span', line(h)));
+    b.append(element('time', number(h.at)), element('span', line(h)));
+    b.title = clock(h.at) + '  ' + line(h);
     if (h === selected) { b.setAttribute('aria-current', 'true'); }
     if (h === selected || (!selected && h === broken)) current = li;
     b.addEventListener('click', () => select(h, true));
