@@ -30,11 +30,14 @@ var layers = map[string]layer{
 	// The world for the cores: no shell. What it leaves behind for people is drawn
 	// and written beside it.
 	"simulation/diagram":   {},
-	"simulation/runfolder": {rooms: []string{"simulation"}},
+	"simulation/runfolder": {rooms: []string{"simulation", "simulation/diagram"}},
 	"simulation": {
 		rooms:   []string{".", "sysmonitor/view", "kvservice/replica", "kvservice/store", "kvservice/clerk", "simulation/diagram"},
 		foreign: []string{"github.com/anishathalye/porcupine"},
 	},
+
+	// Ways to break the cores, told as changes of text: it imports none of them.
+	"simulation/mutants": {},
 
 	// The shells, with the wire that they share.
 	"internal/rpcnet": {rooms: []string{"."}},
@@ -44,6 +47,10 @@ var layers = map[string]layer{
 
 	// Above the shells.
 	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
+	"cmd/tandem": {
+		rooms:   []string{"simulation", "simulation/runfolder", "simulation/mutants"},
+		foreign: []string{"github.com/spf13/cobra"},
+	},
 
 	// Beside the house.
 	"internal/tidy": {},
