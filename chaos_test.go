@@ -28,8 +28,8 @@ import (
 )
 
 var (
-	chaosFor  = flag.Duration("chaos.for", 5*time.Second, "how long each variant of TestChaos has faults; a quarter of it with -short")
-	chaosSeed = flag.Uint64("chaos.seed", 0, "what TestChaos draws its faults and operations from; zero: the time")
+	chaosFor  = flag.Duration("chaos.for", 3*time.Second, "how long each variant of TestChaos has faults; a quarter of it with -short")
+	chaosSeed = flag.Uint64("chaos.seed", 0, "what TestChaos draws its faults and operations from, though nothing repeats their timing; zero: the time")
 )
 
 const (
@@ -328,7 +328,7 @@ var (
 
 	// Messages that take a while, and overtake each other.
 	faultDelay = fault{"delay", true, func(x *chaos) bool {
-		x.faults.Delay(0, x.upTo(60*time.Millisecond))
+		x.faults.Delay(0, x.upTo(30*time.Millisecond))
 		x.lasts("delay", 2*time.Second, func() { x.faults.Delay(0, 0) })
 		return true
 	}}
