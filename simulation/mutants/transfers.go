@@ -1,0 +1,109 @@
+package mutants
+
+// transfers breaks the rules of the transfer.
+var transfers = []Mutant{
+	{
+		Name: "transfer-without-sessions", Rules: []string{"T1", "S2"},
+		Story: "The transfer carries the data and not the session table, so that a retry at the new primary runs again.",
+		Edits: []Edit{{storeSnap, "v.data, v.sessions = v.data.Copy(), v.sessions.Copy()", "v.data, v.sessions = v.data.Copy(), new(btree.Map[uint64, Session])"}},
+	}, {
+		Name: "transfer-without-replies", Rules: []string{"S2", "T1"},
+		Story: "The transfer carries the sessions' numbers and not the replies.",
+		Edits: []Edit{{storeSnap, "w.b = appendBytes(w.b, s.Reply)", "p := Reply{Err: tandem.OK}\n\t\t\tif len(s.Reply) == 0 {\n\t\t\t\tw.b = appendBytes(w.b, nil)\n\t\t\t} else {\n\t\t\t\tw.b = appendBytes(w.b, p.Append(nil))\n\t\t\t}"}},
+	}, {
+		Name: "transfer-as-of-the-log", Rules: []string{"T1"},
+		Story: "The snapshot is said to be as of the end of the log, and holds what is applied.",
+		Edits: []Edit{{replicaMove, "t.index = r.applied\n", "t.index = r.log.last()\n"}},
+	}, {
+		Name: "forwards-one-late", Rules: []string{"T1"},
+		Story: "Forwards begin one entry after the one that follows the transfer.",
+		Edits: []Edit{{replicaMove, "r.peer.next = m.Index + 1\n", "r.peer.next = m.Index + 2\n"}},
+	}, {
+		Name: "chunks-in-any-order", Rules: []string{"T1"},
+		Story: "Chunks are put together in the order in which they come.",
+		Edits: []Edit{{replicaBack, "if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {", "if m.SnapIndex != u.snapIndex {"}},
+	}, {
+		Name: "lost-chunk-not-sent-again", Rules: []string{"T1"},
+		Story: "A chunk that was lost is never sent again.",
+		Edits: []Edit{{replicaPeer, "p.transfer.sent = p.transfer.taken\n", "_ = p.transfer.sent\n"}},
+	}, {
+		Name: "snapshot-of-a-moving-state", Rules: []string{"T2"},
+		Story: "The snapshot shares the trees of the live state, which writes go on changing.",
+		Edits: []Edit{{storeSnap, "v.data, v.sessions = v.data.Copy(), v.sessions.Copy()\n", ""}},
+	}, {
+		Name: "installed-twice", Rules: []string{"T3"},
+		Story: "A transfer whose chunks come a second time is installed a second time, over what was acknowledged since.",
+		Edits: []Edit{{replicaBack, "if u.installed {\n\t\tr.note(\"T3\"", "if u.installed && m.ChunkLast {\n\t\tr.note(\"T3\""},
+			{replicaBack, "if !m.ChunkLast {\n\t\treturn", "if !m.ChunkLast && !u.installed {\n\t\treturn"}},
+	}, {
+		Name: "transfer-starts-over", Rules: []string{"T3"},
+		Story: "A backup that has installed a transfer takes the chunks of another copy, and installs that as well.",
+		Edits: []Edit{{replicaBack, "if u.installed {\n\t\tr.note(\"T3\"", "if u.installed && u.seen == 0 {\n\t\tr.note(\"T3\""}},
+	}, {
+		Name: "commit-kept-over-a-transfer", Rules: []string{"T3", "I12"},
+		Story: "A server that installs a transfer goes on from the index it had applied before.",
+		Edits: []Edit{{replicaBack, "r.commit, r.applied, r.durable = m.SnapIndex, m.SnapIndex, 0", "r.commit, r.applied, r.durable = max(r.commit, m.SnapIndex), max(r.applied, m.SnapIndex), 0"}},
+	}, {
+		Name: "log-trimmed-under-the-transfer", Rules: []string{"T5"},
+		Story: "Entries that a running transfer will need are forgotten once they are applied.",
+		Edits: []Edit{{replicaLog, "floor = min(floor, r.peer.transfer.index)", "floor = min(floor, r.applied)"}},
+	}, {
+		Name: "log-trimmed-under-the-backup", Rules: []string{"T5", "L1"},
+		Story: "Entries that the backup has not acknowledged are forgotten when others are applied.",
+		Edits: []Edit{{replicaLog, "floor = min(floor, r.peer.match)", "floor = min(floor, r.applied)"}},
+	}, {
+		Name: "no-credit-for-chunks", Rules: []string{"T5"},
+		Story: "Writes that a transfer slows to what the backup takes in get nothing for what it took.",
+		Edits: []Edit{{replicaMove, "t.credit += c.size", "t.credit += 0 * c.size"}},
+	}, {
+		Name: "leftover-kept-under-the-missing", Rules: []string{"T4"},
+		Story: "A returning server that gets what it lacks keeps what it held above its commit index, which nobody may have committed.",
+		Edits: []Edit{{replicaDelta, "r.log.cut(r.commit)\n\tfor _, e := range u.entries {\n",
+			"for _, e := range u.entries {\n\t\tif e.Index <= r.log.last() {\n\t\t\tcontinue\n\t\t}\n"}},
+	}, {
+		Name: "missing-after-the-last-held", Rules: []string{"T4"},
+		Story: "What is missing is counted from the last entry that the returning server holds, committed or not, and its epoch is not compared.",
+		Edits: []Edit{
+			{replicaBack, "m.DeltaIndex = r.commit\n\t\tm.DeltaEpoch, _ = r.log.stamp(r.commit)", "m.DeltaIndex = r.log.last()\n\t\tm.DeltaEpoch, _ = r.log.stamp(r.log.last())"},
+			{replicaDelta, "own != epoch {", "own == 0 && index > 0 && epoch > 0 {"},
+			{replicaDelta, "if epoch, _ := r.log.stamp(r.commit); !u.told || m.DeltaIndex != r.commit || m.DeltaEpoch != epoch {", "if !u.told || m.DeltaIndex != r.log.last() {"},
+			{replicaDelta, "e.Index != r.commit+uint64(len(u.entries)+i)+1", "e.Index != r.log.last()+uint64(len(u.entries)+i)+1"},
+			{replicaDelta, "r.commit+uint64(len(u.entries)) != m.SnapIndex", "r.log.last()+uint64(len(u.entries)) != m.SnapIndex"},
+			{replicaDelta, "r.log.cut(r.commit)\n", ""},
+		},
+	}, {
+		Name: "lineage-not-compared", Rules: []string{"T4"},
+		Story: "The epoch of the entry that the missing ones follow is not compared.",
+		Edits: []Edit{
+			{replicaDelta, "own != epoch {", "own == 0 && index > 0 && epoch > 0 {"},
+		},
+		Equivalent: "The missing entries follow the receiver's commit index, and what is committed at an index is the same everywhere (I5) " +
+			"in one cluster, which N1 sees to. The epoch guards against a commit index that a broken disk brings back.",
+	}, {
+		Name: "missing-one-late", Rules: []string{"T4"},
+		Story: "The first of the missing entries is left out: the end of a range mistaken for its beginning.",
+		Edits: []Edit{{replicaDelta, "slices.Clone(r.log.entries[index-r.log.base : r.applied-r.log.base])", "slices.Clone(r.log.entries[min(index+1, r.applied)-r.log.base : r.applied-r.log.base])"}},
+	}, {
+		Name: "missing-and-trimmed", Rules: []string{"T4", "T5"},
+		Story: "What is missing is sent from the first entry that the primary still holds, though it lacks more.",
+		Edits: []Edit{{replicaDelta, "if index == 0 || index < r.log.base || index > r.applied {", "if index == 0 || index > r.applied {"},
+			{replicaDelta, "if own, _ := r.log.stamp(index); own != epoch {\n\t\treturn nil\n\t}\n", ""},
+			{replicaDelta, "slices.Clone(r.log.entries[index-r.log.base :", "slices.Clone(r.log.entries[max(index, r.log.base)-r.log.base :"}},
+	}, {
+		Name: "old-durable-counts-for-the-missing", Rules: []string{"T4", "L2"},
+		Story: "The disk's word for what was cut counts for the missing entries that came in its place.",
+		Edits: []Edit{{replicaDelta, "r.durable = min(r.durable, r.commit)\n\tr.generation++\n", ""}},
+	}, {
+		Name: "missing-installed-before-the-disk", Rules: []string{"T4", "L2"},
+		Story: "The missing entries count as installed when any of them is durable.",
+		Edits: []Edit{{replicaLog, "u.installDurable = u.installed && r.durable >= u.snapIndex", "u.installDurable = u.installed"}},
+	}, {
+		Name: "offer-not-sent-again", Rules: []string{"T4", "P1"},
+		Story: "A lost offer of a transfer is not sent again.",
+		Edits: []Edit{{replicaPeer, "p.transfer.offered = false\n", ""}},
+	}, {
+		Name: "refused-and-sent-again", Rules: []string{"T4", "P1"},
+		Story: "A primary whose missing entries are refused sends the same ones again, for ever.",
+		Edits: []Edit{{replicaDelta, "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tr.sendWhole()", "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tt.taken, t.sent, t.window = 0, 0, []chunkStart{{}}"}},
+	},
+}
