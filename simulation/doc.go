@@ -6,10 +6,21 @@
 //
 // A World is made from Options, and Draw makes Options from a seed: how many
 // servers and clients, which limits, which faults and how often. From there on
-// one generator with that seed decides everything. There is one goroutine, no
-// clock, and nothing that depends on the order of a map, so the same seed gives
-// the same run, event for event; Report.Hash says so in one number. A failure
-// names the seed, and the one command that replays it.
+// the seed decides everything. There is one goroutine, no clock, and nothing that
+// depends on the order of a map, so the same seed gives the same run, event for
+// event; Report.Hash says so in one number. A failure names the seed, and the one
+// command that replays it.
+//
+// # Faults
+//
+// FaultNames lists the kinds (faults.go). Every fault is a Decision, named by its
+// kind, its place and the number of its opportunity there, and drawn from the seed
+// and that name alone (schedule.go, dice.go): leave one out and the others stay as
+// they are. So a failure can be shrunk (Shrink) to the few faults that it needs,
+// and those written to a file as a Schedule and replayed.
+//
+// A run has faults until its clients have started Options.Ops operations and
+// enough has struck; then all is mended, and everything has to be answered.
 //
 // # The network
 //
@@ -25,10 +36,12 @@
 //
 // After every event the invariants of docs/protocol.md (invariants.go), against
 // an oracle that folds the one global log (oracle.go); at the end that the
-// history of the clients is linearizable (model.go, history.go), and that once the
-// faults had stopped everything was answered (P1, in run.go). The oracle tells the effect of a
+// history of the clients is linearizable, key by key (model.go) and for its beginning
+// as a whole with its scans (storemodel.go), and that once the faults had stopped
+// everything was answered (P1, in run.go). The oracle tells the effect of a
 // command from the rules' words, not with the store's code (reference.go).
 //
-// Time is counted in milliseconds of the virtual clock; cores are ticked every
-// few of them (Options.TickMillis).
+// Time is counted in milliseconds of the virtual clock. Each node has clocks of its
+// own, which faults set wrong (clocks.go); cores are ticked every few milliseconds
+// of theirs (Options.TickMillis).
 package simulation

@@ -25,17 +25,19 @@ var predicates = map[string]string{
 	"S1":  "a retry is the same request",
 	"S3":  "verdicts only when applied",
 	"S5":  "a definite answer, or a plain \"unknown\"",
+	"V0":  "one cluster, and a monitor that lost its memory says so",
+	"V10": "durable before announced, and deterministic",
 	"V3":  "the primary's exact ping activates the view",
 	"V11": "a server may leave in order",
 
-	"Linearizable":     "each operation takes effect at one moment between its call and its return, and returns what that moment's state says",
-	"MessageImmutable": "nothing that was sent changes after it was sent",
-	"RefusalHasCode":   "a refused request is answered with an error that has a code on the wire",
-	"ReplyOnce":        "each request is answered at most once, and only a request that was made is",
-	"ReplyUnderstood":  "a reply that a server makes can be decoded",
-	"ReadOnce":         "a read is answered only after it was carried out",
-	"DoneOnce":         "a client is told of the request that is under way, once",
-	"ScanIndex":        "the pages of a scan show one state",
+	"Linearizable":      "each operation takes effect at one moment between its call and its return, and returns what that moment's state says",
+	"LinearizableStore": "as Linearizable, of a history's beginning with its scans: each shows all keys at one moment between its call and its return",
+	"MessageImmutable":  "nothing that was sent changes after it was sent",
+	"RefusalHasCode":    "a refused request is answered with an error that has a code on the wire",
+	"ReplyOnce":         "each request is answered at most once, and only a request that was made is",
+	"ReplyUnderstood":   "a reply that a server makes can be decoded",
+	"DoneOnce":          "a client is told of the request that is under way, once",
+	"ScanIndex":         "the pages of a scan show one state",
 }
 
 // Predicate says in words what the invariant, or rule, of a Failure demands; ""

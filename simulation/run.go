@@ -51,7 +51,7 @@ func (w *World) whole() (Report, error) {
 }
 
 func (w *World) run() {
-	w.RunUntil(func() bool { return w.enough }, faultMillisMax)
+	w.RunUntil(func() bool { return w.enough || w.usurped }, faultMillisMax)
 	w.StopFaults()
 	if w.amnesia > 0 {
 		// Nothing is promised any more but that what is answered is right (V0).

@@ -58,7 +58,7 @@ func seeds(t *testing.T) []uint64 {
 }
 
 // TestSeeds runs whole worlds. What each of them checks is said in the package's
-// comment: I1 to I12 after every event; linearizability, S1, S5 and P1 at the end.
+// comment: I1 to I13 after every event; linearizability, S1, S5 and P1 at the end.
 func TestSeeds(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // worlds are small, and soon gone
 	start := time.Now()
