@@ -1,20 +1,26 @@
 package diagram
 
 import (
-	_ "embed" // the page's parts
+	"embed"
 	"fmt"
 	"html/template"
 	"io"
+	"io/fs"
+	"strings"
 )
 
-//go:embed page.html
+//go:embed page/page.html
 var pageSource string
 
-//go:embed page.css
+//go:embed page/page.css
 var pageStyle string
 
-//go:embed page.js
-var pageScript string
+// The script is one, in files of one idea each, joined by name.
+//
+//go:embed page/*.js
+var scripts embed.FS
+
+var pageScript = joined(scripts)
 
 var pageTemplate = template.Must(template.New("page").Parse(pageSource))
 
@@ -53,6 +59,27 @@ func (d *Diagram) WriteHTML(to io.Writer) error {
 		return fmt.Errorf("writing the diagram %q: %w", d.Title, err)
 	}
 	return nil
+}
+
+// joined makes one script of files. It keeps its names to itself, since those of
+// its window are many.
+func joined(files fs.FS) string {
+	names, err := fs.Glob(files, "page/*.js")
+	if err != nil {
+		panic(err) // the pattern is the one above
+	}
+	var b strings.Builder
+	b.WriteString("'use strict';\n(() => {\n")
+	for _, name := range names {
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			panic(err) // it is in the program
+		}
+		b.Write(text)
+		b.WriteByte('\n')
+	}
+	b.WriteString("})();\n")
+	return b.String()
 }
 
 func (d *Diagram) broken() bool {
