@@ -36,6 +36,9 @@ var layers = map[string]layer{
 		foreign: []string{"github.com/anishathalye/porcupine"},
 	},
 
+	// The model checker: every order of events, to a depth.
+	"simulation/search": {rooms: []string{".", "sysmonitor/view", "kvservice/replica", "kvservice/store", "simulation/diagram"}},
+
 	// Ways to break the cores, told as changes of text: it imports none of them.
 	"simulation/mutants": {},
 
@@ -48,7 +51,7 @@ var layers = map[string]layer{
 	// Above the shells.
 	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {
-		rooms:   []string{"simulation", "simulation/runfolder", "simulation/mutants"},
+		rooms:   []string{"simulation", "simulation/search", "simulation/runfolder", "simulation/mutants"},
 		foreign: []string{"github.com/spf13/cobra"},
 	},
 
