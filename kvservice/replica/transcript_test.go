@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
@@ -19,8 +20,9 @@ import (
 // reviewed as a diff. A "run" block is a script, one event a line, and its
 // answer repeats each line with what came of it:
 //
-//	new NAME [SETTING=N ...] [late]   a new life of a server; late: what it keeps
-//	                                  is durable only when the script says so
+//	new NAME [SETTING=N ...] [late] [delta]   a new life of a server; late: what it
+//	                                  keeps is durable only when the script says so;
+//	                                  delta: it may send what is missing alone (T4)
 //	view N PRIMARY [BACKUP]           what view N is; NAME/INCARNATION for another life
 //	hear NAME N [active=N]            the view service tells a server of view N
 //	pinged NAME N [active=N] [seq=N]  it answers its last ping, or another
@@ -33,12 +35,14 @@ import (
 //	forge mN FIELD=VALUE ...          delivers an altered copy
 //	durable NAME [N] [records=N]      all that is kept, or up to index N, or the first records
 //	gone NAME N                       replies of N bytes have left
+//	elapsed NAME MS                   so long after its start (R3)
 //	tick NAME [N]     clock NAME MS   ping|lost|moving|resend|report|leave|stay NAME
 //	hold NAME         take NAME       hold: effects stay in the outbox until taken
 //	status NAME       log NAME        crash NAME
 //
 // A "pair" block stands for the events that make a, with the settings given, the
-// primary of the active view (2,a,b), and b its backup; "late" is for both.
+// primary of the active view (2,a,b), and b its backup; "late" and "delta" are for
+// both, and so are lease and grace.
 func TestTranscripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/transcripts", func(t *testing.T, path string) {
 		s := &scribe{t: t, players: map[string]*player{}, views: map[uint]tandem.View{}, lives: map[string]uint64{}}
@@ -68,15 +72,18 @@ func (s *scribe) run(pos, script string) string {
 }
 
 func (s *scribe) pair(d *datadriven.TestData) {
-	late, settings := "", ""
+	both, settings := "", ""
 	for _, arg := range d.CmdArgs {
-		if arg.Key == "late" {
-			late = " late"
-		} else {
+		switch arg.Key {
+		case "late", "delta":
+			both += " " + arg.Key
+		case "lease", "grace":
+			both += " " + arg.Key + "=" + arg.Vals[0]
+		default:
 			settings += " " + arg.Key + "=" + arg.Vals[0]
 		}
 	}
-	s.run(d.Pos, "new a"+late+settings+"\nnew b"+late+`
+	s.run(d.Pos, "new a"+both+settings+"\nnew b"+both+`
 		view 1 a
 		view 2 a b
 		hear a 1 active=1
@@ -226,6 +233,8 @@ func (s *scribe) player(pos string, p *player, l line) {
 		p.AnswersGone(int(n))
 	case "clock":
 		p.Clock(int64(n))
+	case "elapsed":
+		p.Elapsed(time.Duration(n) * time.Millisecond)
 	case "tick":
 		for range max(1, n) {
 			p.Tick()
@@ -273,8 +282,11 @@ func (s *scribe) newPlayer(pos string, l line) *player {
 		"transferbytes": &cfg.MaxTransferBytes, "waiting": &cfg.MaxWaiting, "waitingbytes": &cfg.MaxWaitingBytes,
 		"chunk": &cfg.ChunkBytes, "window": &cfg.ChunkWindow, "retain": &cfg.MaxEntriesToRetain,
 	}
+	cfg.Lease = time.Duration(l.number("lease")) * time.Millisecond
+	cfg.Grace = time.Duration(l.number("grace")) * time.Millisecond
+	cfg.Restarted = slices.Contains(l.words, "restarted")
 	for key, value := range l.named {
-		if key == "group" || key == "sweep" {
+		if slices.Contains([]string{"group", "sweep", "lease", "grace"}, key) {
 			continue
 		}
 		if settings[key] == nil {
@@ -368,8 +380,11 @@ func (s *scribe) show(p *player, e replica.Effects) {
 	if k := e.Keep; k != nil && p.late {
 		p.kept = append(p.kept, *k)
 		state := ""
-		if k.Installed != nil {
+		switch {
+		case k.Installed != nil:
 			state = fmt.Sprintf(" a new state as of %d,", k.Base)
+		case k.Cut:
+			state = fmt.Sprintf(" nothing after %d but %d entries,", k.Base, len(k.Entries))
 		}
 		fmt.Fprintf(&s.out, "%s: keeps%s up to %d\n", p.name, state, k.Last)
 	}
@@ -413,19 +428,32 @@ func describe(m replica.Message) string {
 	fmt.Fprintf(&b, "%s in %d #%d", m.Kind, m.View.Viewnum, m.Seq)
 	switch m.Kind {
 	case replica.Forward:
-		fmt.Fprintf(&b, " after %d commit %d", m.Index, m.Commit)
-		for _, e := range m.Entries {
-			fmt.Fprintf(&b, " [%s]", describeEntry(e))
-		}
+		fmt.Fprintf(&b, " after %d commit %d%s", m.Index, m.Commit, describeEntries(m.Entries))
 	case replica.Chunk:
-		fmt.Fprintf(&b, " as of %d number %d, %d bytes", m.SnapIndex, m.ChunkNumber, len(m.Data))
+		fmt.Fprintf(&b, " as of %d number %d, ", m.SnapIndex, m.ChunkNumber)
+		if m.Delta {
+			fmt.Fprintf(&b, "after %d of %d%s", m.DeltaIndex, m.DeltaEpoch, describeEntries(m.Entries))
+		} else {
+			fmt.Fprintf(&b, "%d bytes", len(m.Data))
+		}
 		if m.ChunkLast {
 			b.WriteString(", the last")
 		}
 	case replica.ChunkTaken:
 		fmt.Fprintf(&b, " as of %d: %d", m.SnapIndex, m.ChunkNumber)
+	case replica.Offer:
+	case replica.Holds:
+		fmt.Fprintf(&b, " %d of %d", m.DeltaIndex, m.DeltaEpoch)
 	default:
 		fmt.Fprintf(&b, " up to %d", m.Index)
+	}
+	return b.String()
+}
+
+func describeEntries(entries []replica.Entry) string {
+	var b strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&b, " [%s]", describeEntry(e))
 	}
 	return b.String()
 }
@@ -499,6 +527,12 @@ func (s *scribe) forge(pos string, m *replica.Message, l line) {
 			m.Index = n
 		case "commit":
 			m.Commit = n
+		case "grace":
+			m.Grace = time.Duration(n) * time.Millisecond
+		case "deltaindex":
+			m.DeltaIndex = n
+		case "deltaepoch":
+			m.DeltaEpoch = n
 		case "sum":
 			m.ChunkSum = uint32(n)
 		case "number":
@@ -548,6 +582,7 @@ func (s *scribe) status(p *player) {
 		{st.TransferRunning, fmt.Sprintf("%d chunks taken", st.TransferChunksTaken)},
 		{st.Installed, "installed"},
 		{st.Leaving, "leaving"},
+		{st.LeaseUntil > 0, fmt.Sprintf("a lease until %s", st.LeaseUntil)},
 		{st.Waiting > 0, fmt.Sprintf("%d wait", st.Waiting)},
 		{st.Stats.Rewinds > 0, fmt.Sprintf("%d rewinds", st.Stats.Rewinds)},
 	} {
