@@ -143,7 +143,7 @@ func (p *drawing) moment(i int) {
 
 // shownOtherwise: a crash, a restart and a freeze change what a node is, too.
 func (p *drawing) shownOtherwise(said string) bool {
-	return said == "crashed" || said == "frozen" || strings.HasPrefix(said, "started as ")
+	return said == "crashed" || said == "frozen" || strings.HasPrefix(said, "started")
 }
 
 // message draws a copy of a message that has arrived or was lost.
@@ -173,25 +173,34 @@ func (p *drawing) become(i int) {
 	m := &p.r.moments[i]
 	l := &p.open[m.node]
 	was, now := l.condition, m.now
-	first := !l.known
+	if l.known {
+		p.life(i, &was, &now)
+	}
 	l.condition, l.known = now, true
-	switch {
-	case first:
-	case was.up && !now.up:
-		p.mark(i, diagram.Crash, "crash", "its memory is lost")
-	case was.up && was.life != now.life:
-		p.mark(i, diagram.Crash, "crash", "its memory is lost; a new life begins at once")
-	case !was.up && now.up:
-		p.mark(i, diagram.Start, "start", "as somebody new, without memory")
-	}
-	if !first && now.up && now.view.Viewnum > was.view.Viewnum {
-		p.mark(i, diagram.NewView, "view "+strconv.FormatUint(uint64(now.view.Viewnum), 10), viewText(now.view))
-	}
 	label, look := p.r.band(m.node, &now)
 	p.renew(i, &l.state, look, label, p.r.conditionText(m.node, &now), label != "")
 	p.renew(i, &l.frozen, diagram.Frozen, "frozen", "it does nothing, and wakes with its beliefs", now.frozen)
 	cut := p.r.cutText(&now)
 	p.renew(i, &l.cut, diagram.Cut, cut, cut, cut != "")
+}
+
+// life marks what began and ended between two conditions of a node.
+func (p *drawing) life(i int, was, now *condition) {
+	lost, back := "its memory is lost", "as somebody new, without memory"
+	if p.r.moments[i].node == monitorNode { // which has a disk
+		lost, back = "what its disk has not confirmed is lost", "with what its disk holds"
+	}
+	switch {
+	case was.up && !now.up:
+		p.mark(i, diagram.Crash, "crash", lost)
+	case was.up && was.life != now.life:
+		p.mark(i, diagram.Crash, "crash", lost+"; its next life begins at once")
+	case !was.up && now.up:
+		p.mark(i, diagram.Start, "start", back)
+	}
+	if now.up && now.view.Viewnum > was.view.Viewnum {
+		p.mark(i, diagram.NewView, "view "+strconv.FormatUint(uint64(now.view.Viewnum), 10), viewText(now.view))
+	}
 }
 
 // renew ends a span and begins the next, unless that says the same.

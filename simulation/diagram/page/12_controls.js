@@ -64,7 +64,7 @@ function fillLegend() {
   const add = (paint, text) => { const li = element('li'); li.append(swatch(46, 24, paint), element('span', text)); ul.append(li); };
   const used = new Set(spans.map(s => s.look)), signs = new Set(marks.map(m => m.sign));
   lookNames.forEach((name, look) => { if (used.has(look)) add(s => drawBand(s, look, 2, 44, look === FROZEN ? 14 : 4, look === CUT ? 6 : 16), (look >= DONE ? 'operation: ' : '') + name); });
-  const texts = ['crash: its memory is lost', 'start, or restart as somebody new', 'a view was made or adopted', 'a rule fired', 'a fault', 'something worth a note', ''];
+  const texts = ['crash', 'start, or return after a crash', 'a view was made or adopted', 'a rule fired', 'a fault', 'a note, as of a commit', ''];
   for (let sign = CRASH; sign < BROKEN; sign++) if (signs.has(sign)) add(s => drawSign(s, sign, 22, 12), texts[sign]);
   const stroke = () => kindColour(0);
   add(s => drawArrow(s, [2, 4, 42, 20], stroke(), [], 1.6, ARRIVED), 'message, from sent to delivered');
