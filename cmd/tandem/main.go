@@ -66,10 +66,24 @@ Exit status: 0 held, 1 broken, 2 unknown, 64 the command line was not understood
 		Args:              cobra.NoArgs,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		PersistentPreRun:  func(*cobra.Command, []string) { *started = true },
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.AddCommand(newSimulateCommand(), newMutantsCommand())
+	noteStart(root, started)
 	return root, started
+}
+
+// noteStart makes every command of a tree note that it started. RunE alone comes
+// after all that is checked of a command line.
+func noteStart(cmd *cobra.Command, started *bool) {
+	if do := cmd.RunE; do != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*started = true
+			return do(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		noteStart(sub, started)
+	}
 }

@@ -54,7 +54,7 @@ type Result struct {
 type Harness struct {
 	Root    string        // of the source tree
 	Scratch string        // an existing directory for what it builds
-	Limit   time.Duration // that one run may take; then it is ended
+	Limit   time.Duration // that one run of a mutant may take; then it is ended
 }
 
 // module is the first line of this module's go.mod.
@@ -71,8 +71,9 @@ func FindTree(dir string) (string, error) {
 		return "", fmt.Errorf("looking for Tandem's source tree: %w", err)
 	}
 	for at := start; ; at = filepath.Dir(at) {
-		text, err := os.ReadFile(filepath.Join(at, "go.mod"))
-		if err == nil && strings.HasPrefix(string(text), module+"\n") {
+		text, noModule := os.ReadFile(filepath.Join(at, "go.mod"))
+		_, noCommand := os.Stat(filepath.Join(at, "cmd", "tandem"))
+		if noModule == nil && noCommand == nil && strings.HasPrefix(string(text), module+"\n") {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {
@@ -159,8 +160,8 @@ var (
 
 // ask runs a binary and reads its answer. A run that takes longer than the limit
 // is ended.
-func (h *Harness) ask(ctx context.Context, binary string, c Command) (a answer, err error) {
-	ctx, stop := context.WithTimeoutCause(ctx, h.Limit, errTooLong)
+func ask(ctx context.Context, binary string, c Command, limit time.Duration) (a answer, err error) {
+	ctx, stop := context.WithTimeoutCause(ctx, limit, errTooLong)
 	defer stop()
 	cmd := exec.CommandContext(ctx, binary, append(append([]string(nil), c...), "--json")...)
 	cmd.Dir = filepath.Dir(binary)
@@ -168,7 +169,7 @@ func (h *Harness) ask(ctx context.Context, binary string, c Command) (a answer, 
 	cmd.Stdout, cmd.Stderr = &out, &diagnostics
 	ran := cmd.Run()
 	if ctx.Err() != nil {
-		return a, fmt.Errorf("%s, with %s to run: %w", c, h.Limit, context.Cause(ctx))
+		return a, fmt.Errorf("%s, with %s to run: %w", c, limit, context.Cause(ctx))
 	}
 	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
 		said := diagnostics.Bytes()
@@ -182,6 +183,10 @@ func (h *Harness) ask(ctx context.Context, binary string, c Command) (a answer, 
 	}
 	return a, nil
 }
+
+// controlLimits is how many times longer the control may take than a mutant, most
+// of which end early.
+const controlLimits = 10
 
 // Control builds the product as it is and demands that it passes everything that
 // the mutants are tried with: a check that fails anyway catches nothing.
@@ -198,7 +203,7 @@ func (h *Harness) Control(ctx context.Context, list []Mutant) error {
 				continue
 			}
 			passed[c.String()] = true
-			a, err := h.ask(ctx, binary, c)
+			a, err := ask(ctx, binary, c, controlLimits*h.Limit)
 			if err != nil {
 				return fmt.Errorf("the product unchanged: %w", err)
 			}
@@ -224,7 +229,7 @@ func (h *Harness) Try(ctx context.Context, m *Mutant) Result {
 	defer os.RemoveAll(filepath.Dir(binary))
 	start := time.Now()
 	for _, c := range m.Run {
-		a, err := h.ask(ctx, binary, c)
+		a, err := ask(ctx, binary, c, h.Limit)
 		r.Command, r.Runs, r.Events, r.States = c.String(), a.Runs, a.Events, a.States
 		r.Millis = time.Since(start).Milliseconds()
 		if errors.Is(err, errTooLong) {

@@ -55,7 +55,7 @@ func (c Command) String() string { return "tandem " + strings.Join(c, " ") }
 // runs it took are always the same.
 var (
 	simulated     = simulating("1:400")
-	simulatedLong = simulating("1:2000")
+	simulatedLong = simulating("1:1200")
 )
 
 func simulating(seeds string) []Command {
