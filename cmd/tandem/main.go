@@ -2,6 +2,7 @@
 // thing, and says with --help what its words mean.
 //
 //	tandem simulate    runs the protocol in a world that goes wrong, from seeds
+//	tandem search      looks at every state that it can get into, within bounds
 //	tandem mutants     breaks the protocol on purpose and sees whether that shows
 //
 // # Conventions
@@ -69,7 +70,7 @@ Exit status: 0 held, 1 broken, 2 unknown, 64 the command line was not understood
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.AddCommand(newSimulateCommand(), newMutantsCommand())
+	root.AddCommand(newSimulateCommand(), newSearchCommand(), newMutantsCommand())
 	noteStart(root, started)
 	return root, started
 }

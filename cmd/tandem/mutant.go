@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tandemkv/tandem/simulation/mutants"
+)
+
+// runMutant builds this command with a deliberate mistake in the product, and
+// runs it with the same command line, but for the mutant.
+func runMutant(cmd *cobra.Command, name string) error {
+	all := mutants.All()
+	at := slices.IndexFunc(all, func(m mutants.Mutant) bool { return m.Name == name })
+	if at < 0 {
+		return usageErrorf("--mutant %q: there is none of that name; tandem mutants --list tells them", name)
+	}
+	root, err := mutants.FindTree(".")
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "tandem-mutant-")
+	if err != nil {
+		return fmt.Errorf("making a directory to build in: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	h := &mutants.Harness{Root: root, Scratch: scratch}
+	binary, err := h.Build(cmd.Context(), &all[at])
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(filepath.Dir(binary))
+	fmt.Fprintf(cmd.ErrOrStderr(), "with the mistake %s: %s\n", name, all[at].Story)
+	child := exec.CommandContext(cmd.Context(), binary, withoutMutant(cmd)...)
+	child.Stdin, child.Stdout, child.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
+	err = child.Run()
+	var ended *exec.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &ended) && ended.ExitCode() == exitBroken:
+		return concluded(broken)
+	case errors.As(err, &ended) && ended.ExitCode() == exitUnknown:
+		return concluded(unknown)
+	}
+	return fmt.Errorf("running the mutant: %w", err)
+}
+
+// withoutMutant returns the command line again, without the mutant.
+func withoutMutant(cmd *cobra.Command) []string {
+	args := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()))
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name == "mutant" {
+			return
+		}
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		for _, v := range values {
+			args = append(args, "--"+f.Name+"="+v)
+		}
+	})
+	return args
+}
