@@ -60,6 +60,10 @@ func TestServerThatStoodStillDoesNotAnswerByLease(t *testing.T) {
 		case <-a.ctx.Done():
 		}
 	}
+	require.Eventually(t, func() bool { // or nobody could take over
+		st := m.Status()
+		return st.View.Backup == b.Addr() && st.Active == st.View.Viewnum
+	}, 20*time.Second, time.Millisecond)
 	require.Eventually(t, func() bool { return a.post(stop) && <-stopped }, 20*time.Second, time.Millisecond)
 	require.Eventually(t, func() bool {
 		st := m.Status()
