@@ -154,7 +154,14 @@ func (w *World) chaosGhost(d *dice) bool {
 	if len(w.net.ghosts) == 0 {
 		return false
 	}
-	w.transmit(w.net.ghosts[d.intN(len(w.net.ghosts))])
+	env := w.net.ghosts[d.intN(len(w.net.ghosts))]
+	if d.intN(4) > 0 || env.body.Kind != peerMessage {
+		w.transmit(env)
+		return true
+	}
+	for _, next := range w.net.after(env) {
+		w.transmit(next)
+	}
 	return true
 }
 

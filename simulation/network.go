@@ -2,8 +2,10 @@ package simulation
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/gob"
 	"fmt"
+	"slices"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/clerk"
@@ -211,6 +213,20 @@ func (w *World) lose(env *envelope) {
 	case putReply, getReply, scanReply, viewReply:
 		w.queue.push(event{at: at, kind: evAbandon, node: env.to, life: env.body.Life, a: env.body.Call, b: uint64(env.body.Kind - 1)})
 	}
+}
+
+// after returns a message and those that followed it on its link, as far as they are
+// remembered: a conversation that comes again, perhaps to somebody else at the same
+// address (docs/protocol.md, story 6).
+func (n *network) after(first *envelope) []*envelope {
+	var again []*envelope
+	for _, env := range n.ghosts {
+		if env.from == first.from && env.to == first.to && env.id >= first.id {
+			again = append(again, env)
+		}
+	}
+	slices.SortFunc(again, func(a, b *envelope) int { return cmp.Compare(a.id, b.id) })
+	return again
 }
 
 // deliver brings a message to where it is addressed.

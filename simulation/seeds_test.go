@@ -156,7 +156,16 @@ func TestFailureSaysHowToReplayIt(t *testing.T) {
 	require.NotNil(t, f)
 	require.Equal(t, "I5", f.Invariant)
 	story := f.Story()
-	require.Contains(t, story, "go test ./simulation -run 'TestSeeds$' -seed 7")
+	require.Contains(t, story, "replay: go run ./cmd/tandem simulate --seed 7\n")
 	require.Contains(t, story, "made up")
 	require.Greater(t, strings.Count(story, "\n"), 20, "the last events, one a line")
+}
+
+func TestReplayTellsWhatIsNotDrawn(t *testing.T) {
+	o := Draw(7)
+	o.Servers, o.Clients, o.Keys, o.Ops = 4, 9, 7, 1000
+	require.NoError(t, o.Faults.Only("crash", "cancel"))
+	require.Equal(t, "go run ./cmd/tandem simulate --seed 7 --servers 4 --clients 9 --keys 7 --ops 1000 --faults crash,cancel", o.Replay())
+	o.Schedule = new(Schedule)
+	require.Contains(t, o.Replay(), "--options options.json")
 }

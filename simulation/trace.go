@@ -90,6 +90,7 @@ type Failure struct {
 	History   []Operation
 	Schedule  Schedule // of the faults that struck before
 	Started   int      // operations that clients had started
+	Replay    string   // the command that runs it again
 }
 
 // Error tells the failure in a line.
@@ -99,8 +100,7 @@ func (f *Failure) Error() string {
 
 // Story tells all about it, with the command that replays it.
 func (f *Failure) Story() string {
-	return fmt.Sprintf("%s\n%s\nreplay: go test ./simulation -run 'TestSeeds$' -seed %d\n\n%s",
-		f.Trace, f.Servers, f.Seed, f.Error())
+	return fmt.Sprintf("%s\n%s\nreplay: %s\n\n%s", f.Trace, f.Servers, f.Replay, f.Error())
 }
 
 // fail stops the run.
@@ -110,7 +110,7 @@ func (w *World) fail(invariant, format string, args ...any) {
 
 func (w *World) failure(invariant, detail string) *Failure {
 	f := &Failure{Seed: w.opt.Seed, Invariant: invariant, Detail: detail, Event: w.events, Millis: w.now,
-		Trace: w.trace.text(w), History: w.history, Schedule: w.scheduled(), Started: w.started}
+		Trace: w.trace.text(w), History: w.history, Schedule: w.scheduled(), Started: w.started, Replay: w.opt.Replay()}
 	f.Servers = w.states()
 	return f
 }

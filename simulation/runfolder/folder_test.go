@@ -69,7 +69,7 @@ func TestFolderOfARunThatHolds(t *testing.T) {
 	require.Nil(t, failure)
 	summary := read(t, dir, "summary.txt")
 	require.Contains(t, summary, "Everything held")
-	require.Contains(t, summary, "go test ./simulation -run 'TestSeeds$' -seed 5")
+	require.Contains(t, summary, "go run ./cmd/tandem simulate --seed 5")
 	require.NotContains(t, summary, "broken\n")
 
 	// The history is that of the run, line for line.

@@ -3,7 +3,6 @@ package runfolder
 import (
 	"bytes"
 	"fmt"
-	"reflect"
 
 	"github.com/tandemkv/tandem/simulation"
 	"github.com/tandemkv/tandem/simulation/diagram"
@@ -59,13 +58,10 @@ func states(r *run) string {
 
 // replayOf returns the command that does the run again.
 func replayOf(r *run) string {
-	switch {
-	case r.replay != "":
+	if r.replay != "" {
 		return r.replay
-	case reflect.DeepEqual(r.options, simulation.Draw(r.options.Seed)):
-		return fmt.Sprintf("go test ./simulation -run 'TestSeeds$' -seed %d", r.options.Seed)
 	}
-	return "simulation.Run with the options in options.json: they are not what the seed draws"
+	return r.options.Replay()
 }
 
 func replayFact(r *run) diagram.Fact { return diagram.Fact{Name: "replay", Value: replayOf(r)} }
