@@ -237,7 +237,14 @@ func (w *World) chaosMonitorAmnesia(d *dice) bool {
 
 // needed tells whether nobody else is in sync.
 func (w *World) needed(s *server) bool {
-	return w.neededIn(w.oracle.inSync, s) || w.neededIn(w.oracle.sure.inSync, s)
+	o := &w.oracle
+	if o.active < o.view.Viewnum && o.acked[o.view.Viewnum] {
+		// The acknowledgement is on its way, and will make these the in-sync set.
+		if w.neededIn([]tandem.Server{o.view.PrimaryServer(), o.view.BackupServer()}, s) {
+			return true
+		}
+	}
+	return w.neededIn(o.inSync, s) || w.neededIn(o.sure.inSync, s)
 }
 
 func (w *World) neededIn(inSync []tandem.Server, s *server) bool {

@@ -51,9 +51,11 @@ func TestFaultsByName(t *testing.T) {
 // faults of nodes as well as of messages, unless the group is down for good.
 func TestEveryRunStandsALot(t *testing.T) {
 	for seed := uint64(1); seed <= 60; seed++ {
-		report, err := Run(Draw(seed))
+		o := Draw(seed)
+		report, err := Run(o)
 		require.NoError(t, err)
 		if report.Coverage.Counts[Down] > 0 {
+			require.False(t, o.Faults.Merciful, "seed %d", seed)
 			continue
 		}
 		require.GreaterOrEqual(t, report.Started, operationsMin, "seed %d", seed)

@@ -1,6 +1,8 @@
 package simulation
 
 import (
+	"fmt"
+
 	"github.com/tandemkv/tandem/kvservice/clerk"
 	"github.com/tandemkv/tandem/kvservice/replica"
 	"github.com/tandemkv/tandem/kvservice/store"
@@ -44,4 +46,37 @@ type Options struct {
 	View    view.Config
 	Clerk   clerk.Config
 	Limits  store.Limits
+}
+
+// The most that a World is made of.
+const (
+	ServersMax = 9
+	ClientsMax = 64
+)
+
+// Check returns an error if no World can be made from the options. Those that Draw
+// makes are always fine; others may have been read from a file.
+func (o *Options) Check() error {
+	for _, bound := range []struct {
+		name               string
+		value, least, most int64
+	}{
+		{"Servers", int64(o.Servers), 1, ServersMax},
+		{"Clients", int64(o.Clients), 1, ClientsMax},
+		{"Keys", int64(o.Keys), 1, 1 << 20},
+		{"Ops", int64(o.Ops), 0, 1 << 20},
+		{"TickMillis", o.TickMillis, 1, 10_000},
+		{"ThinkMillis", o.ThinkMillis, 0, 100_000},
+		{"LatencyMillis", o.LatencyMillis, 0, 100_000},
+		{"Faults.LastMillis", o.Faults.LastMillis, 0, 100_000},
+		{"Faults.DelayMillis", o.Faults.DelayMillis, 0, 100_000},
+	} {
+		if bound.value < bound.least || bound.value > bound.most {
+			return fmt.Errorf("options of a simulation: %s is %d, and must be from %d to %d", bound.name, bound.value, bound.least, bound.most)
+		}
+	}
+	if err := o.Replica.Check(); err != nil {
+		return fmt.Errorf("options of a simulation: %w", err)
+	}
+	return nil
 }

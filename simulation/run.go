@@ -35,8 +35,14 @@ type Report struct {
 
 // Run runs a world: first with faults, until the clients have started all their
 // operations; then without, until everything is answered. The error, if any, is
-// a *Failure; the report is there in any case.
-func Run(o Options) (Report, error) { return New(o).whole() }
+// a *Failure, and the report is there all the same; or else it says why there is no
+// world of these options (Check).
+func Run(o Options) (Report, error) {
+	if err := o.Check(); err != nil {
+		return Report{}, err
+	}
+	return New(o).whole()
+}
 
 // whole is Run in a world that has just been made.
 func (w *World) whole() (Report, error) {

@@ -87,3 +87,22 @@ func TestOptionsAsJSON(t *testing.T) {
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"Schedule": {"Faults": ["dropp:a>b:1"]}}`), &o), "dropp")
 	require.ErrorContains(t, json.Unmarshal([]byte(`{"Schedule": {"Faults": ["drop:a>b"]}}`), &o), "kind:place:number")
 }
+
+func TestOptionsOfNoWorld(t *testing.T) {
+	for _, tc := range []struct {
+		change func(*Options)
+		want   string
+	}{
+		{func(o *Options) { o.Servers = 0 }, "Servers is 0"},
+		{func(o *Options) { o.Clients = 100 }, "Clients is 100"},
+		{func(o *Options) { o.Keys = 0 }, "Keys is 0"},
+		{func(o *Options) { o.TickMillis = 0 }, "TickMillis is 0"},
+		{func(o *Options) { o.Replica.Lease, o.Replica.Grace = 2, 1 }, "lease"},
+	} {
+		o := Draw(1)
+		require.NoError(t, o.Check())
+		tc.change(&o)
+		_, err := Run(o)
+		require.ErrorContains(t, err, tc.want)
+	}
+}
