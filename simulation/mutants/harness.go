@@ -148,8 +148,9 @@ type answer struct {
 
 // The verdicts that a command gives.
 const (
-	verdictHeld   = "held"
-	verdictBroken = "broken"
+	verdictHeld    = "held"
+	verdictBroken  = "broken"
+	verdictUnknown = "unknown" // a search came to its limit, and nothing had broken
 )
 
 // How a run may end without a verdict.
@@ -178,8 +179,8 @@ func ask(ctx context.Context, binary string, c Command, limit time.Duration) (a 
 	if a.Verdict == verdictBroken && len(a.Failures) == 0 {
 		return a, fmt.Errorf("%s: %w: it says that something broke, and not what", c, errNoVerdict)
 	}
-	if a.Verdict != verdictBroken && a.Verdict != verdictHeld {
-		return a, fmt.Errorf("%s: %w: %s %s", c, errNoVerdict, a.Verdict, a.Why)
+	if a.Verdict != verdictBroken && a.Verdict != verdictHeld && a.Verdict != verdictUnknown {
+		return a, fmt.Errorf("%s: %w: %q", c, errNoVerdict, a.Verdict)
 	}
 	return a, nil
 }
@@ -207,7 +208,7 @@ func (h *Harness) Control(ctx context.Context, list []Mutant) error {
 			if err != nil {
 				return fmt.Errorf("the product unchanged: %w", err)
 			}
-			if a.Verdict != verdictHeld {
+			if a.Verdict == verdictBroken {
 				return fmt.Errorf("the product unchanged: %s: %s broken: %s", c, a.Failures[0].Invariant, a.Failures[0].Detail)
 			}
 		}

@@ -92,5 +92,6 @@ var logs = []Mutant{
 		Name: "own-clock-after-a-failover", Rules: []string{"L6", "S4"},
 		Story: "A successor stamps entries by its own clock from the first, and where that is ahead every session expires at a stroke.",
 		Edits: []Edit{{replicaLog, "r.offset = last - r.clock\n", "r.offset = 0 * last\n"}},
+		Open:  "The log's time still never falls, and all replicas agree on it; what is wrong is its pace. A check of the time that a session lives, by an outside clock, would see it.",
 	},
 }

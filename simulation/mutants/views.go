@@ -47,12 +47,12 @@ var views = []Mutant{
 		Name: "server-goes-over", Rules: []string{"V0"},
 		Story: "A server adopts the view of another cluster if its number is higher.",
 		Edits: []Edit{{replicaView, "if v.Group != r.cfg.Group || (r.view.Viewnum != 0 && v.Cluster != r.view.Cluster) {", "if v.Group != r.cfg.Group {"}},
-		Run:   simulatedLong,
+		Open:  "No run in this range has two clusters at once: it takes a view service without its memory and then a server that restarts beside one that did not.",
 	}, {
 		Name: "client-goes-over", Rules: []string{"V0"},
 		Story: "A client goes over to the cluster that has taken the place of its own, and reads from it.",
 		Edits: []Edit{{clerkView, "case c.ask.doubt:\n\t\tc.refuseCluster(v)", "case c.ask.doubt:\n\t\tc.adopt(v)"}},
-		Run:   simulatedLong,
+		Open:  "No run in this range has two clusters at once: it takes a view service without its memory and then a server that restarts beside one that did not.",
 	}, {
 		Name: "anyone-follows-a-dead-primary", Rules: []string{"V1", "V9"},
 		Story: "When the primary that was alone dies, any live server is made primary, as before the first activation: an empty one.",
@@ -75,6 +75,7 @@ var views = []Mutant{
 		Name: "former-life-heard", Rules: []string{"V2"},
 		Story: "A late ping of a server's former life is taken for news while the present life is alive.",
 		Edits: []Edit{{viewDetector, "if at > 0 && presentAlive {", "if at > 0 && presentAlive && seq == 0 {"}},
+		Open:  "It costs a view change, or a moment of waiting where nobody else is in sync, and no data: the present life's next ping sets it right. A check that no view is made without a cause would see it.",
 	}, {
 		Name: "backup-acknowledges", Rules: []string{"V3"},
 		Story: "The backup's ping with the current number activates the view, before the transfer to it is done.",
@@ -125,7 +126,7 @@ var views = []Mutant{
 	}, {
 		Name: "idle-server-never-named", Rules: []string{"V4"},
 		Story: "An idle server is never taken as backup: one more crash and the group is down.",
-		Edits: []Edit{{viewRules, "if k.presence == alive && !k.leaving && !k.cooling && k.Addr != p.Addr {", "if k.presence == alive && !k.leaving && !k.cooling && k.Addr == p.Addr {"}},
+		Edits: []Edit{{viewRules, "if k.presence == alive && !k.leaving && !k.cooling && k.Addr != p.Addr {", "if k.presence == alive && !k.leaving && k.cooling && k.Addr != p.Addr {"}},
 	}, {
 		Name: "inactive-view-stands", Rules: []string{"V5"},
 		Story: "A primary that dies before it acknowledges its view is waited for, as in the lab, for ever.",
@@ -139,6 +140,8 @@ var views = []Mutant{
 		Name: "in-sync-by-address", Rules: []string{"V5", "V6"},
 		Story: "Membership of the in-sync set goes by the address, so that a server that came back empty still counts.",
 		Edits: []Edit{{viewState, "if m == who {\n\t\t\treturn true", "if m.Addr == who.Addr {\n\t\t\treturn true"}},
+		Equivalent: "Whoever is asked about here is a member of the view, by its incarnation, and a member that restarted is suspected for that very " +
+			"reason (V6). That the two do not part needs incarnations; lab servers have none.",
 	}, {
 		Name: "restart-unnoticed", Rules: []string{"V6"},
 		Story: "A server that pings again under another incarnation is taken for its former self.",
@@ -160,14 +163,17 @@ var views = []Mutant{
 		Name: "report-of-any-view", Rules: []string{"V8"},
 		Story: "The report of an unreachable backup counts in whatever view it arrives, also in one that was made since.",
 		Edits: []Edit{{viewState, "if s.view.Backup != \"\" && c.Number == s.view.Viewnum &&", "if s.view.Backup != \"\" && c.Number > 0 &&"}},
+		Open:  "It drops a backup that was well, which costs a view change and no data. A check that no view is made without a cause would see it.",
 	}, {
 		Name: "report-by-anyone", Rules: []string{"V8"},
-		Story: "The report of an unreachable backup counts whoever makes it: a deposed primary, say.",
-		Edits: []Edit{{viewState, "c.By == s.view.PrimaryServer() && c.Server == s.view.BackupServer() {", "c.Server == s.view.BackupServer() {"}},
+		Story:      "The report of an unreachable backup counts whoever makes it: a deposed primary, say.",
+		Edits:      []Edit{{viewState, "c.By == s.view.PrimaryServer() && c.Server == s.view.BackupServer() {", "c.Server == s.view.BackupServer() {"}},
+		Equivalent: "A report has to name the present view, and none but that view's primary ever makes one in it.",
 	}, {
 		Name: "report-ignored", Rules: []string{"V8"},
 		Story: "The report of an unreachable backup is not acted upon.",
 		Edits: []Edit{{viewState, "s.reported = true\n", ""}},
+		Open:  "It costs availability for as long as primary and backup cannot reach each other, and the simulation asks for progress only once the network is whole. TestUnreachableBackupIsReplaced sees it.",
 	}, {
 		Name: "reported-never-again", Rules: []string{"V8"},
 		Story: "A server that was once reported is never named again, however well it has been since.",
