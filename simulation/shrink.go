@@ -3,14 +3,14 @@ package simulation
 import (
 	"errors"
 	"slices"
-	"time"
 )
 
-// ShrinkBudget bounds Shrink; zero fields are the defaults. Only the time makes
-// its result depend on the machine.
+// ShrinkBudget bounds Shrink; zero fields are the defaults.
 type ShrinkBudget struct {
-	Runs int           // that are made at most; default 2000
-	Time time.Duration // that it takes at most; default 60 s
+	Runs int // that are made at most; default 2000
+	// Stop, if not nil, is asked before every run; true ends the shrinking with what
+	// there is. A bound on time is put here, and makes the result depend on it.
+	Stop func() bool
 }
 
 // ShrinkStats tells what Shrink did.
@@ -34,10 +34,7 @@ func Shrink(o Options, f *Failure, budget ShrinkBudget) (Options, *Failure, Shri
 	if budget.Runs == 0 {
 		budget.Runs = 2000
 	}
-	if budget.Time == 0 {
-		budget.Time = time.Minute
-	}
-	s := &shrinker{best: o, failure: f, budget: budget, until: time.Now().Add(budget.Time)}
+	s := &shrinker{best: o, failure: f, budget: budget}
 	s.stats.FaultsBefore, s.stats.OpsBefore, s.stats.EventsBefore = len(f.Schedule.Faults), o.Ops, f.Event
 	fixed := o
 	fixed.Ops = max(1, f.Started)
@@ -57,7 +54,7 @@ func Shrink(o Options, f *Failure, budget ShrinkBudget) (Options, *Failure, Shri
 	if s.best.Schedule != nil {
 		s.stats.FaultsAfter = len(s.best.Schedule.Faults)
 	}
-	s.stats.Finished = !s.exhausted()
+	s.stats.Finished = !s.stopped
 	return s.best, s.failure, s.stats
 }
 
@@ -65,12 +62,13 @@ type shrinker struct {
 	best    Options
 	failure *Failure
 	budget  ShrinkBudget
-	until   time.Time
 	stats   ShrinkStats
+	stopped bool
 }
 
 func (s *shrinker) exhausted() bool {
-	return s.stats.Runs >= s.budget.Runs || time.Now().After(s.until)
+	s.stopped = s.stopped || s.stats.Runs >= s.budget.Runs || (s.budget.Stop != nil && s.budget.Stop())
+	return s.stopped
 }
 
 // size is what a round of shrinking has to make smaller.

@@ -30,8 +30,10 @@ func (f *simulateFlags) examine(cmd *cobra.Command, o simulation.Options, failed
 	if !f.noShrink {
 		p := f.newProgress(cmd.ErrOrStderr())
 		p.tell("shrinking seed %d, for %s at most", x.Seed, shrinking)
+		until := time.Now().Add(shrinking)
+		over := func() bool { return time.Now().After(until) || cmd.Context().Err() != nil }
 		var stats simulation.ShrinkStats
-		o, _, stats = simulation.Shrink(o, x, simulation.ShrinkBudget{Time: shrinking})
+		o, _, stats = simulation.Shrink(o, x, simulation.ShrinkBudget{Stop: over})
 		p.clear()
 		found.Shrunk = &shrunkRun{Runs: stats.Runs, FaultsBefore: stats.FaultsBefore, Faults: stats.FaultsAfter, OpsBefore: stats.OpsBefore,
 			Ops: stats.OpsAfter, EventsBefore: stats.EventsBefore, Events: stats.EventsAfter, Finished: stats.Finished}

@@ -36,8 +36,9 @@ var cores = []core{
 	{"kvservice/clerk", nil},
 	// The world that the cores are tested in must be as repeatable as they are.
 	// It draws its faults from seeded sources, sends messages through gob to
-	// show aliasing, and hands finished histories to a checker.
-	{"simulation", []string{"encoding/gob", "math/rand/v2", "github.com/anishathalye/porcupine"}},
+	// show aliasing, reads and writes its options as JSON, and hands finished
+	// histories to a checker.
+	{"simulation", []string{"encoding/gob", "encoding/json", "math/rand/v2", "reflect", "github.com/anishathalye/porcupine"}},
 }
 
 // orderRemark is the comment that lets a walk over a map pass.
