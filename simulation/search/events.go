@@ -203,28 +203,39 @@ func (s *State) lifeKnown(i int) int {
 // event broke, nil if none. The event must be one of s.each. The result is nil
 // if the event changes nothing, or leads beyond the bounds.
 func (s *State) after(e event) (*State, *violation) {
+	t := new(State)
+	changed, v := s.into(t, e)
+	if !changed {
+		t = nil
+	}
+	return t, v
+}
+
+// into is after, with the result in t; it tells whether there is one.
+func (s *State) into(t *State, e event) (changed bool, v *violation) {
 	x := s.x
 	switch e.kind {
 	case hearsPing, hearsLatePing:
-		return s.afterPing(e)
+		return s.intoPing(t, e)
 	case suspects:
 		o := x.stepService(s.service, e, s.serviceTakes(e))
 		if o.service != nil && o.service.view == s.service.view && !x.cfg.AllSuspicions && !s.unbound {
-			return nil, nil
+			return false, nil
 		}
-		return s.withService(o)
+		return s.intoService(t, o)
 	case crashes:
-		return s.afterCrash(e), nil
+		s.intoCrash(t, e)
+		return true, nil
 	case delivers:
 		n, m := s.servers[e.place], x.messages.at(e.arg)
 		o := x.deliver(n, m)
 		if !o.nothing && !x.cfg.KeepDead && !s.isLive(m) {
-			return nil, s.deadTook(n, m, o)
+			return false, s.deadTook(n, m, o)
 		}
-		return s.withServer(e, o)
+		return s.intoServer(t, e, o)
 	}
 	n := s.servers[e.place]
-	return s.withServer(e, x.step(n, e, x.serverTakes(n, e)))
+	return s.intoServer(t, e, x.step(n, e, x.serverTakes(n, e)))
 }
 
 // serverTakes is what an event is to the core of a server.
@@ -295,27 +306,27 @@ func (s *State) isLive(m *message) bool { return s.x.isLive(s.servers[m.to], m) 
 // alive tells whether that very life of a server goes on.
 func (s *State) alive(who tandem.Server) bool { return s.find(who) != nil }
 
-func (s *State) afterPing(e event) (*State, *violation) {
+func (s *State) intoPing(t *State, e event) (bool, *violation) {
 	x := s.x
 	p := x.pings.at(e.arg)
 	late := e.kind == hearsLatePing
 	o := x.stepService(s.service, e, s.serviceTakes(e))
 	if late && !o.nothing && o.broken == nil {
-		return nil, broken("V2", "the view service took a ping that it had heard a later one of: %s", p)
+		return false, broken("V2", "the view service took a ping that it had heard a later one of: %s", p)
 	}
-	t, v := s.withService(o)
+	changed, v := s.intoService(t, o)
 	if v != nil || !x.cfg.LatePings || late || !s.within(o) {
-		return t, v
+		return changed, v
 	}
-	if t == nil {
-		c := *s
-		t = &c
+	i := int(e.place)
+	if !changed {
+		if s.pings[i].members[0] == p {
+			return false, nil // it overtakes nothing
+		}
+		*t = *s
 	}
-	t.overtake(int(e.place), p)
-	if *t == *s {
-		return nil, nil
-	}
-	return t, nil
+	t.overtake(i, p)
+	return changed || t.pings[i] != s.pings[i], nil
 }
 
 // overtake notes that the view service has heard a ping: those that its sender
@@ -343,28 +354,32 @@ func (s *State) within(o *outcome) bool {
 	return s.unbound || o.service == nil || o.service.view.Viewnum <= s.x.cfg.Views
 }
 
-// withService is the state with the view service where a step led it.
-func (s *State) withService(o *outcome) (*State, *violation) {
+// intoService is the state with the view service where a step led it.
+func (s *State) intoService(t *State, o *outcome) (bool, *violation) {
 	switch {
 	case o.broken != nil:
-		return nil, &violation{o.broken.Invariant, "found by the view service: " + o.broken.Detail}
+		return false, &violation{o.broken.Invariant, "found by the view service: " + o.broken.Detail}
 	case o.nothing || !s.within(o):
-		return nil, nil
+		return false, nil
 	}
-	t := *s
+	*t = *s
 	t.service = o.service
 	for i := range s.x.cfg.Servers {
 		t.hear(i, o.service.told)
 	}
-	return &t, nil
+	return true, nil
 }
 
-// withServer is the state with a server where a step led it.
-func (s *State) withServer(e event, o *outcome) (*State, *violation) {
+// intoServer is the state with a server where a step led it.
+func (s *State) intoServer(t *State, e event, o *outcome) (bool, *violation) {
 	if o.broken != nil {
-		return nil, &violation{o.broken.Invariant, "found by " + name(s.servers[e.place].self) + ": " + o.broken.Detail}
+		return false, &violation{o.broken.Invariant, "found by " + name(s.servers[e.place].self) + ": " + o.broken.Detail}
 	}
-	t := *s
+	asked := e.kind == submits || e.kind == asks || e.kind == sendsAgain
+	if o.nothing && !asked {
+		return false, nil
+	}
+	*t = *s
 	switch e.kind {
 	case submits:
 		t.oracle.submits[e.arg]++
@@ -374,10 +389,7 @@ func (s *State) withServer(e event, o *outcome) (*State, *violation) {
 		t.oracle.resends++
 	}
 	if o.nothing {
-		if t.oracle == s.oracle {
-			return nil, nil
-		}
-		return &t, nil
+		return true, nil
 	}
 	was := s.servers[e.place]
 	t.put(int(e.place), o.server)
@@ -388,12 +400,9 @@ func (s *State) withServer(e event, o *outcome) (*State, *violation) {
 		}
 	}
 	if now := o.server.status.View.Viewnum; now < was.status.View.Viewnum {
-		return nil, broken("I1", "%s went from view %d to view %d", name(was.self), was.status.View.Viewnum, now)
+		return false, broken("I1", "%s went from view %d to view %d", name(was.self), was.status.View.Viewnum, now)
 	}
-	if v := s.x.follow(&t.oracle, was, o.server, o.replies); v != nil {
-		return &t, v
-	}
-	return &t, nil
+	return true, s.x.follow(&t.oracle, was, o.server, o.replies)
 }
 
 // put replaces a server by a later state of itself, or by its next life.
@@ -409,15 +418,13 @@ func (s *State) put(i int, n *server) {
 	}
 }
 
-func (s *State) afterCrash(e event) *State {
-	t := *s
+func (s *State) intoCrash(t *State, e event) {
+	*t = *s
 	i := int(e.place)
 	t.oracle.crashes++
-	t.told[i] = s.x.announcements.of(nil)
-	t.news[i] = t.told[i]
+	t.told[i], t.news[i] = s.x.nothingTold, s.x.nothingTold
 	t.put(i, s.x.birth(i, int(e.arg)))
 	t.hear(i, s.service.told)
-	return &t
 }
 
 // hear lets a server learn of an announcement from now on.

@@ -32,6 +32,7 @@ type explorer struct {
 	announcements sets[announcement]
 	pingLists     sets[ping]
 	pingSets      sets[ping]
+	nothingTold   *set[announcement]
 
 	births [ServersMax]memo[server]
 	folds  atomic.Uint32
@@ -56,6 +57,7 @@ func newExplorer(cfg Config, tracing bool) *explorer {
 	x.pingLists.number = func(p *ping) uint32 { return p.id }
 	x.pingLists.ordered = true
 	x.pingSets.number = x.pingLists.number
+	x.nothingTold = x.announcements.of(nil)
 	for op := range cfg.Ops {
 		r := x.update(op)
 		x.updates = append(x.updates, r)
@@ -97,8 +99,7 @@ func (x *explorer) start() *State {
 	s.sent = x.messageSets.of(nil)
 	s.live = s.sent
 	for i := range x.cfg.Servers {
-		s.told[i] = x.announcements.of(nil)
-		s.news[i] = s.told[i]
+		s.told[i], s.news[i] = x.nothingTold, x.nothingTold
 		s.servers[i] = x.birth(i, 0)
 		s.pings[i], s.old[i] = x.pingLists.of(nil), x.pingSets.of(nil)
 		if x.cfg.LatePings {
@@ -134,8 +135,8 @@ func (x *explorer) prepare(s *State) *State {
 	for op := range x.cfg.Ops {
 		e := event{opens, 0, uint32(op)}
 		o := x.step(s.servers[0], e, x.serverTakes(s.servers[0], e))
-		t, v := s.withServer(e, o)
-		if v != nil {
+		t := new(State)
+		if _, v := s.intoServer(t, e, o); v != nil {
 			panic(fmt.Sprintf("search: opening a session breaks %s: %s", v.invariant, v.detail))
 		}
 		s = t

@@ -41,8 +41,11 @@ func (h *healthy) add(keys []key) {
 // wrong, nil if nothing is.
 func (s *State) deadlock(good *healthy) ([]event, *violation) {
 	c := *s
-	h := &healer{state: &c}
-	h.state.unbound = true
+	c.unbound = true
+	h := &healer{state: &c, other: new(State)}
+	if good.has(s.keyOf(false)) {
+		return nil, nil
+	}
 	var path []key
 	for round := 0; ; round++ {
 		k := h.state.keyOf(false)
@@ -69,6 +72,7 @@ func (s *State) deadlock(good *healthy) ([]event, *violation) {
 // healer walks the one fair way on from a state.
 type healer struct {
 	state  *State
+	other  *State // its place is free
 	events []event
 	broken *violation
 	moved  bool
@@ -78,8 +82,9 @@ func (h *healer) do(e event) {
 	if h.broken != nil {
 		return
 	}
-	t, v := h.state.after(e)
-	if v == nil && t != nil {
+	t := h.other
+	changed, v := h.state.into(t, e)
+	if v == nil && changed {
 		v = t.check()
 	}
 	if v != nil {
@@ -87,9 +92,9 @@ func (h *healer) do(e event) {
 		h.events = append(h.events, e)
 		return
 	}
-	if t != nil {
+	if changed {
 		h.moved = h.moved || t.keyOf(false) != h.state.keyOf(false)
-		h.state = t
+		h.state, h.other = t, h.state
 		h.events = append(h.events, e)
 	}
 }

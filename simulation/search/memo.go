@@ -95,12 +95,13 @@ func scatter(x uint64) uint64 {
 type interned[T any] struct {
 	mu    sync.RWMutex
 	byKey map[string]*T
-	all   []*T
+	list  []*T
+	all   atomic.Pointer[[]*T] // the list as of some time, for reading without a lock
 }
 
-// of returns the object with this key, made if there is none yet; make is given
-// its number.
-func (n *interned[T]) of(key []byte, make_ func(id uint32) *T) *T {
+// of returns the object with this key, made if there is none yet; create is
+// given its number.
+func (n *interned[T]) of(key []byte, create func(id uint32) *T) *T {
 	n.mu.RLock()
 	v := n.byKey[string(key)]
 	n.mu.RUnlock()
@@ -115,21 +116,20 @@ func (n *interned[T]) of(key []byte, make_ func(id uint32) *T) *T {
 	if n.byKey == nil {
 		n.byKey = make(map[string]*T)
 	}
-	v = make_(uint32(len(n.all)))
+	v = create(uint32(len(n.list)))
 	n.byKey[string(key)] = v
-	n.all = append(n.all, v)
+	n.list = append(n.list, v)
+	now := n.list
+	n.all.Store(&now)
 	return v
 }
 
 // at returns the object with this number.
-func (n *interned[T]) at(id uint32) *T {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	return n.all[id]
-}
+func (n *interned[T]) at(id uint32) *T { return (*n.all.Load())[id] }
 
+// count returns how many there are.
 func (n *interned[T]) count() int {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	return len(n.all)
+	return len(n.list)
 }

@@ -159,15 +159,15 @@ func (s *searcher) run(ctx context.Context, start *State) (End, *State) {
 	watching.Go(func() { s.watch(ctx, watched) })
 	defer func() { close(watched); watching.Wait() }()
 
-	frontier := []found{{State: *start}}
+	frontier := [][]found{{{State: *start}}}
 	s.parents, s.events = []uint32{0}, []uint64{0}
 	s.seen.add(start.key())
 	s.count.Add(1)
 	if s.goal != nil && s.goal.Holds(start) {
-		s.goals = append(s.goals, frontier[0])
+		s.goals = append(s.goals, frontier[0][0])
 		return GoalFound, start
 	}
-	for len(frontier) > 0 {
+	for slices.ContainsFunc(frontier, func(part []found) bool { return len(part) > 0 }) {
 		if s.cfg.Depth > 0 && s.depth >= s.cfg.Depth {
 			s.halt("depth")
 			break
@@ -224,63 +224,92 @@ func (s *searcher) watch(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-// level looks at all states of one depth and returns those of the next.
-func (s *searcher) level(frontier []found) []found {
+// level looks at all states of one depth and returns those of the next, in
+// parts.
+func (s *searcher) level(frontier [][]found) [][]found {
 	const portion = 128
-	var next atomic.Int64
-	parts := make([][]found, s.cfg.workers())
 	var wait sync.WaitGroup
+	parts := make([][]found, s.cfg.workers())
+	var next atomic.Int64 // the portion to take, counted over all parts
 	for w := range parts {
 		wait.Go(func() {
+			e := expander{s: s, scratch: new(State)}
 			for !s.stop.Load() {
-				from := int(next.Add(portion)) - portion
-				if from >= len(frontier) {
-					return
+				mine := portionOf(frontier, int(next.Add(1))-1, portion)
+				if mine == nil {
+					break
 				}
-				for i := from; i < min(from+portion, len(frontier)); i++ {
-					s.expand(&frontier[i], &parts[w])
+				for i := range mine {
+					e.expand(&mine[i])
 				}
 			}
+			s.steps.Add(e.steps)
+			parts[w] = e.out
 		})
 	}
 	wait.Wait()
-	var all []found
-	for _, part := range parts {
-		for i := range part {
-			part[i].index = uint32(len(s.parents))
-			s.parents = append(s.parents, part[i].parent)
-			s.events = append(s.events, part[i].event)
-			if s.goal != nil && s.goal.Holds(&part[i].State) {
-				s.goals = append(s.goals, part[i])
-			}
-			if s.cfg.Prune != nil && s.cfg.Prune(&part[i].State) {
-				s.pruned.Add(1)
-				continue
-			}
-			if all == nil && len(parts) == 1 {
-				all = part[:0]
-			}
-			all = append(all, part[i])
-		}
+	for w := range parts {
+		parts[w] = s.number(parts[w])
 	}
-	return all
+	return parts
+}
+
+// portionOf returns the n-th portion of some parts, nil if there is none.
+func portionOf(parts [][]found, n, portion int) []found {
+	for _, part := range parts {
+		here := (len(part) + portion - 1) / portion
+		if n < here {
+			return part[n*portion : min((n+1)*portion, len(part))]
+		}
+		n -= here
+	}
+	return nil
+}
+
+// number gives new states their place among all, looks whether the goal holds in
+// them, and leaves out those from which the search does not go on.
+func (s *searcher) number(part []found) []found {
+	on := part[:0]
+	for i := range part {
+		f := &part[i]
+		f.index = uint32(len(s.parents))
+		s.parents = append(s.parents, f.parent)
+		s.events = append(s.events, f.event)
+		if s.goal != nil && s.goal.Holds(&f.State) {
+			s.goals = append(s.goals, *f)
+		}
+		if s.cfg.Prune != nil && s.cfg.Prune(&f.State) {
+			s.pruned.Add(1)
+			continue
+		}
+		on = append(on, *f)
+	}
+	return on
+}
+
+// expander looks at states, for one worker.
+type expander struct {
+	s       *searcher
+	scratch *State
+	steps   int64
+	out     []found
 }
 
 // expand tries everything that can happen in a state.
-func (s *searcher) expand(f *found, out *[]found) {
+func (x *expander) expand(f *found) {
+	s, t := x.s, x.scratch
 	s.explored.Add(1)
-	steps := 0
 	f.each(func(e event) {
 		if s.stop.Load() {
 			return
 		}
-		steps++
-		t, v := f.after(e)
+		x.steps++
+		changed, v := f.into(t, e)
 		if v != nil {
 			s.broke(v, f.index, []event{e})
 			return
 		}
-		if t == nil || !s.seen.add(t.key()) {
+		if !changed || !s.seen.add(t.key()) {
 			return
 		}
 		s.count.Add(1)
@@ -294,9 +323,8 @@ func (s *searcher) expand(f *found, out *[]found) {
 				return
 			}
 		}
-		*out = append(*out, found{State: *t, parent: f.index, event: e.key()})
+		x.out = append(x.out, found{State: *t, parent: f.index, event: e.key()})
 	})
-	s.steps.Add(int64(steps))
 }
 
 // broke notes a violation and ends the search. Of several the one that was
