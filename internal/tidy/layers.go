@@ -52,7 +52,7 @@ var layers = map[string]layer{
 	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {
 		rooms:   []string{"simulation", "simulation/search", "simulation/runfolder", "simulation/mutants"},
-		foreign: []string{"github.com/spf13/cobra"},
+		foreign: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
 	},
 
 	// Beside the house.
