@@ -92,8 +92,14 @@ func Draw(seed uint64) Options {
 	if maybe(0.5) { // long enough for one that returns to need no more than the rest
 		o.Replica.MaxEntriesToRetain = among(50, 400)
 	}
+	if maybe(0.1) {
+		o.Replica.MaxBytesToRetain = among(1, 2000)
+	}
 	if maybe(0.4) {
 		drawLeases(&o.Replica, among, maybe)
+		if maybe(0.2) { // servers of two configurations, as while they are changed
+			o.NoGrace = uint(among(1, 1<<o.Servers-1))
+		}
 	}
 	if maybe(0.3) {
 		o.Replica.MaxForwardBytes = among(1, 400)

@@ -35,6 +35,10 @@ type Options struct {
 	// ViewDiskMillis the view service's; zero confirms at once.
 	DiskMillis, ViewDiskMillis int64
 
+	// NoGrace has a bit for each server, the first's the lowest, that promises no
+	// grace and takes no lease, whatever Replica says (rule R3).
+	NoGrace uint
+
 	Faults Faults
 	// Schedule, if not nil, says exactly which faults strike; the rates count for
 	// nothing then.

@@ -82,6 +82,9 @@ func (s *server) start() {
 	s.self = tandem.Server{Addr: w.nodes[s.node].name, Incarnation: s.dice().next()>>40 | 1}
 	c := w.opt.Replica
 	c.Self = s.self
+	if w.opt.NoGrace>>(s.node-1)&1 != 0 {
+		c.Lease, c.Grace = 0, 0
+	}
 	c.Machine = &machine{store.New(w.opt.Limits), s}
 	c.Observer = w.observer(s.node)
 	s.core = replica.New(c)
