@@ -132,12 +132,14 @@ func (o *oracle) pinged(s *server, p *tandem.PingArgs) {
 }
 
 // departed is told of a server that has left (V11): the view by which it did
-// so does not name it. (A later one may: if the heir is suspected before it has
-// acknowledged its view, V5 goes back to who has just left, in vain.)
+// so does not name it, and is active, so that rule V5 cannot come back to it.
 func (o *oracle) departed(s *server) {
 	v, _ := o.w.monitor.core.View()
 	if v.Viewnum == s.status.View.Viewnum && (v.PrimaryServer() == s.self || v.BackupServer() == s.self) {
 		o.w.fail("V11", "%s has left, and view %s names it", serverText(s.self), viewText(v))
+	}
+	if slices.Contains(o.inSync, s.self) {
+		o.w.fail("V11", "%s has left, and is in sync as of view %d: should its heir die, nobody has what is committed", serverText(s.self), o.active)
 	}
 }
 
