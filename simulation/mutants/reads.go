@@ -37,6 +37,7 @@ var reads = []Mutant{
 		Name: "deposed-keeps-its-reads", Rules: []string{"A7", "R2"},
 		Story: "A superseded primary goes on holding reads, and answers them when it is primary again.",
 		Edits: []Edit{{replicaView, "r.refuseReads()\n", ""}},
+		Open:  "Reads that wait start over in the epoch in which their holder is primary again (R2), so that what they come to see is fresh; they only wait, and their clients have long gone elsewhere.",
 	}, {
 		Name: "lease-twice-as-long", Rules: []string{"R3"},
 		Story: "A lease lasts longer than the inequality allows.",

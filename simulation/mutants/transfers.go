@@ -97,6 +97,7 @@ var transfers = []Mutant{
 		Name: "missing-installed-before-the-disk", Rules: []string{"T4", "L2"},
 		Story: "The missing entries count as installed when any of them is durable.",
 		Edits: []Edit{{replicaLog, "u.installDurable = u.installed && r.durable >= u.snapIndex", "u.installDurable = u.installed"}},
+		Open:  "Within a delta the disk confirms all or nothing, for it is one record. A disk that confirms half a record would see it.",
 	}, {
 		Name: "offer-not-sent-again", Rules: []string{"T4", "P1"},
 		Story: "A lost offer of a transfer is not sent again.",
