@@ -97,6 +97,7 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 	flags.IntVar(&f.Resends, "resends", 0, "times that a primary sends again, or a heartbeat")
 	flags.BoolVar(&f.Deltas, "deltas", false, "a server that returns may be sent what is missing alone (rule T4)")
 	flags.BoolVar(&f.LatePings, "late-pings", false, "pings may arrive after later ones (rule V2)")
+	flags.BoolVar(&f.Reports, "reports", false, "primaries may report their backups unreachable (rule V8)")
 	flags.BoolVar(&f.LateDisks, "late-disks", false, "disks confirm when they like (rules L2, L3)")
 	flags.BoolVar(&f.AllSuspicions, "all-suspicions", false, "suspect servers also when no view comes of it")
 	flags.BoolVar(&f.Fresh, "fresh", false, "begin before the first view, and without sessions")

@@ -39,6 +39,8 @@ type Bounds struct {
 	// LatePings lets pings arrive that their sender has overtaken (rule V2).
 	// Otherwise a server's ping says what it would say now.
 	LatePings bool `json:"late_pings"`
+	// Reports lets primaries report their backups unreachable (rule V8).
+	Reports bool `json:"reports"`
 	// LateDisks makes disks confirm when they like; otherwise they do at once.
 	LateDisks bool `json:"late_disks"`
 	// Fresh begins when nothing has happened, with clients that have no sessions.
@@ -117,6 +119,7 @@ func (c Bounds) String() string {
 		{!c.Deltas, "whole transfers"},
 		{c.AllSuspicions, "suspicions without consequence too"},
 		{c.LatePings, "late pings"},
+		{c.Reports, "reports of backups"},
 		{c.LateDisks, "late disks"},
 		{c.Fresh, "from nothing"},
 		{!c.Fresh, "from view 1 active"},

@@ -12,9 +12,8 @@
 // it likes. Clients are reduced to what they send: an update or a read may reach
 // any server that would take it, at any time.
 //
-// Clocks, leases, chunks of more than one piece, departures, expiry of sessions,
-// reports of an unreachable backup (whose effect on views is that of suspicion) and
-// batches are not in it; package simulation has them.
+// Clocks, leases, chunks of more than one piece, departures, expiry of sessions
+// and batches are not in it; package simulation has them.
 //
 // # How
 //
@@ -33,7 +32,8 @@
 // # What is looked at
 //
 // In every state I1 to I8 and I12; at every commit and every answer I5, I9, I10,
-// I11 and S5; what the cores themselves assert; and on demand whether there is a way back
+// I11 and S5; that what must be ignored is (N1, F1, V2, V8), and that nobody who
+// is solo stalls in a view of his own (A3); what the cores themselves assert; and on demand whether there is a way back
 // to service once nothing goes wrong any more (P1), for as long as a member of the
 // in-sync set lives.
 package search

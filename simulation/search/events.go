@@ -21,6 +21,7 @@ const (
 	submits                            // a client sends an update
 	asks                               // a client asks for a read
 	sendsAgain                         // a primary sends again, or a heartbeat
+	reports                            // a primary reports its backup unreachable
 	diskConfirms                       // a server's disk confirms what it was asked first
 	crashes                            // a server loses its memory and comes back
 	opens                              // in the start state alone
@@ -60,6 +61,8 @@ func (x *explorer) text(e event) string {
 		return fmt.Sprintf("%s <- read %d", who, e.arg+1)
 	case sendsAgain:
 		return fmt.Sprintf("%s sends again", who)
+	case reports:
+		return fmt.Sprintf("%s reports its backup unreachable", who)
 	case diskConfirms:
 		return fmt.Sprintf("%s's disk confirms", who)
 	case opens:
@@ -156,6 +159,9 @@ func (s *State) each(do func(event)) {
 			}
 			if s.unbound || int(o.resends) < x.cfg.Resends {
 				do(event{sendsAgain, place, 0})
+			}
+			if x.cfg.Reports && n.status.View.Backup != "" && !n.status.BackupUnreachable {
+				do(event{reports, place, 0})
 			}
 		}
 		if len(n.disk) > 0 {
@@ -256,6 +262,8 @@ func (x *explorer) serverTakes(n *server, e event) func(*replica.Replica) {
 		case sendsAgain:
 			r.Resend()
 			r.Heartbeat()
+		case reports:
+			r.ReportBackup()
 		case diskConfirms:
 			r.Durable(n.disk[0].generation, n.disk[0].index)
 		default:
@@ -311,8 +319,8 @@ func (s *State) intoPing(t *State, e event) (bool, *violation) {
 	p := x.pings.at(e.arg)
 	late := e.kind == hearsLatePing
 	o := x.stepService(s.service, e, s.serviceTakes(e))
-	if late && !o.nothing && o.broken == nil {
-		return false, broken("V2", "the view service took a ping that it had heard a later one of: %s", p)
+	if v := x.checkPing(s.service, p, late, o); v != nil {
+		return false, v
 	}
 	changed, v := s.intoService(t, o)
 	if v != nil || !x.cfg.LatePings || late || !s.within(o) {
@@ -327,6 +335,31 @@ func (s *State) intoPing(t *State, e event) (bool, *violation) {
 	}
 	t.overtake(i, p)
 	return changed || t.pings[i] != s.pings[i], nil
+}
+
+// checkPing looks at what a ping did that should have done nothing (rule V2), or
+// nothing but what it does without its report (rule V8).
+func (x *explorer) checkPing(s *service, p *ping, late bool, o *outcome) *violation {
+	if o.broken != nil {
+		return nil
+	}
+	if s.overheard(p, late) && !o.nothing {
+		return broken("V2", "the view service took a ping that is late, or of a former life while the present one is alive: %s", p)
+	}
+	if p.Unreachable == 0 || s.speaksFor(p) {
+		return nil
+	}
+	args := p.PingArgs
+	args.Unreachable, args.UnreachableIncarnation = 0, 0
+	silent := x.pingOf(p.place, args)
+	e := event{hearsPing, uint8(p.place), silent.id}
+	if late {
+		e.kind = hearsLatePing
+	}
+	if x.stepService(s, e, s.hears(silent, late)).service != o.service {
+		return broken("V8", "the view service acted upon a report that is not of the present view, or not by its primary: %s", p)
+	}
+	return nil
 }
 
 // overtake notes that the view service has heard a ping: those that its sender
@@ -392,6 +425,9 @@ func (s *State) intoServer(t *State, e event, o *outcome) (bool, *violation) {
 		return true, nil
 	}
 	was := s.servers[e.place]
+	if was.status.Authority == replica.Solo && o.server.status.Authority == replica.None && o.server.status.Role == "primary" {
+		return false, broken("A3", "%s was solo, and is not any more in view %s, of which it is the primary", name(was.self), viewText(o.server.status.View))
+	}
 	t.put(int(e.place), o.server)
 	for _, m := range o.sends {
 		t.sent = s.x.messageSets.add(t.sent, m)

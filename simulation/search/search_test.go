@@ -34,6 +34,7 @@ func TestSmallSpacesAreExhausted(t *testing.T) {
 		"deltas":         {Bounds: Bounds{Servers: 2, Ops: 1, Views: 4, Deltas: true}},
 		"late disks":     {Bounds: Bounds{Servers: 2, Ops: 1, Views: 3, LateDisks: true}},
 		"heartbeats":     {Bounds: Bounds{Servers: 2, Ops: 1, Views: 3, Resends: 1}},
+		"reports":        {Bounds: Bounds{Servers: 2, Ops: 1, Views: 4, LatePings: true, Reports: true}},
 		"from nothing":   {Bounds: Bounds{Servers: 2, Ops: 1, Views: 3, Crashes: 1, Fresh: true}},
 		"three servers":  {Bounds: Bounds{Servers: 3, Ops: 1, Views: 3}},
 		"all suspicions": {Bounds: Bounds{Servers: 2, Ops: 1, Views: 3, Crashes: 1, AllSuspicions: true}},
@@ -194,7 +195,7 @@ func TestRandomWalksFindAndShorten(t *testing.T) {
 
 func TestRandomWalksHold(t *testing.T) {
 	cfg := Config{Bounds: Bounds{Servers: 3, Ops: 3, Reads: 2, Views: 9, Crashes: 2, Retries: 1, Resends: 3,
-		Deltas: true, LatePings: true, LateDisks: true, AllSuspicions: true}, Deadlocks: true, States: 60_000}
+		Deltas: true, LatePings: true, LateDisks: true, Reports: true, AllSuspicions: true}, Deadlocks: true, States: 60_000}
 	r, err := Walk(context.Background(), cfg, uint64(time.Now().UnixNano()))
 	require.NoError(t, err)
 	require.Equal(t, LimitReached, r.End, "%s: %s\n%s", r.Invariant, r.Detail, strings.Join(r.Trace, "\n"))

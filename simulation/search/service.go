@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/sysmonitor/view"
@@ -16,6 +17,7 @@ type service struct {
 	active uint
 	inSync []tandem.Server
 	known  []tandem.Server // the present life of each address
+	alive  []tandem.Server // those of them that are not suspected
 	told   *announcement   // what it tells now
 
 	steps memo[outcome]
@@ -39,6 +41,9 @@ func (x *explorer) internService(core *view.Service) *service {
 		s := &service{id: id, core: core, view: st.View, active: st.Active, inSync: st.InSync}
 		for _, k := range st.Servers {
 			s.known = append(s.known, k.Server)
+			if !k.Suspected {
+				s.alive = append(s.alive, k.Server)
+			}
 		}
 		s.told = x.announced.of(fmt.Appendf(nil, "%#v %d", s.view, s.active), func(id uint32) *announcement {
 			return &announcement{id, s.view, s.active}
@@ -82,10 +87,27 @@ func (x *explorer) takeService(s *service, ev event, take func(*view.Service)) (
 func (s *service) hears(p *ping, late bool) func(*view.Service) {
 	return func(core *view.Service) {
 		args := p.PingArgs
-		args.Seq = core.LastSeq(tandem.Server{Addr: args.Me, Incarnation: args.Incarnation})
+		args.Seq = core.LastSeq(p.sender())
 		if !late {
 			args.Seq++
 		}
 		core.Ping(1, args)
 	}
+}
+
+// sender returns who sent a ping.
+func (p *ping) sender() tandem.Server {
+	return tandem.Server{Addr: p.Me, Incarnation: p.Incarnation}
+}
+
+// overheard tells whether a ping must be ignored (rule V2): it is late, or of a
+// former life while the present one is alive. (That a life never heard before is a
+// former one nobody can tell.)
+func (s *service) overheard(p *ping, late bool) bool {
+	return late || s.core.LastSeq(p.sender()) > 0 && slices.ContainsFunc(s.alive, func(k tandem.Server) bool { return k.Addr == p.Me && k.Incarnation > p.Incarnation })
+}
+
+// speaksFor tells whether what a ping says of a backup counts (rule V8).
+func (s *service) speaksFor(p *ping) bool {
+	return p.Unreachable == s.view.Viewnum && p.sender() == s.view.PrimaryServer() && p.UnreachableIncarnation == s.view.BackupIncarnation
 }
