@@ -6,6 +6,7 @@ var reads = []Mutant{
 		Name: "read-before-the-log-is-applied", Rules: []string{"R1"},
 		Story: "A new solo primary answers reads before what it committed on its promotion is applied.",
 		Edits: []Edit{{replicaAsk, "w.index = max(r.commit, r.soloBarrier)", "w.index = r.commit"}},
+		Open:  "What an earlier primary counted on this server had confirmed as durable, so that becoming solo commits and applies it at once (A6); the barrier matters for a server that comes back from a disk.",
 	}, {
 		Name: "read-at-a-deposed-primary", Rules: []string{"R2"},
 		Story: "A joint primary answers reads from its own state, without asking its backup whether it still is the primary.",
