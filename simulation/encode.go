@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -30,7 +31,9 @@ func (o Options) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote. Names that no field has are errors.
 func (o *Options) UnmarshalJSON(text []byte) error {
 	p := plainOptions{bareOptions: bareOptions(*o)}
-	if err := json.Unmarshal(text, &p); err != nil {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
 		return err
 	}
 	next := Options(p.bareOptions)

@@ -140,7 +140,7 @@ func brokenOptions(t *testing.T) (path string) {
 	t.Helper()
 	o := simulation.Draw(3)
 	o.Faults = simulation.Faults{}
-	o.LatencyMillis = 200_000
+	o.LatencyMillis = 100_000
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
 	path = filepath.Join(t.TempDir(), "options.json")

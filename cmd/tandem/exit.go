@@ -38,6 +38,13 @@ func concluded(verdict string) error {
 	return &verdictError{verdict}
 }
 
+// statusError ends a command with the status of the process that it ran in its
+// place, which has told everything.
+type statusError struct{ status int }
+
+// Error returns the status.
+func (e *statusError) Error() string { return fmt.Sprintf("exit status %d", e.status) }
+
 // usageError is a command line that was understood and makes no sense.
 type usageError struct{ error }
 
@@ -51,10 +58,13 @@ func usageErrorf(format string, args ...any) error {
 // command line.
 func exitStatus(cmd *cobra.Command, err error, started bool) int {
 	var verdict *verdictError
+	var status *statusError
 	var usage *usageError
 	switch {
 	case err == nil:
 		return exitHeld
+	case errors.As(err, &status):
+		return status.status
 	case errors.As(err, &verdict) && verdict.verdict == broken:
 		return exitBroken
 	case errors.As(err, &verdict):

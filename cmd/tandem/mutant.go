@@ -15,6 +15,11 @@ import (
 	"github.com/tandemkv/tandem/simulation/mutants"
 )
 
+// addMutantFlag adds the flag of a command that can be run on a mutant.
+func addMutantFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "mutant", "", "build the product with this deliberate mistake in it, and run that (see tandem mutants --list)")
+}
+
 // runMutant builds this command with a deliberate mistake in the product, and
 // runs it with the same command line, but for the mutant.
 func runMutant(cmd *cobra.Command, name string) error {
@@ -47,10 +52,11 @@ func runMutant(cmd *cobra.Command, name string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &ended) && ended.ExitCode() == exitBroken:
-		return concluded(broken)
-	case errors.As(err, &ended) && ended.ExitCode() == exitUnknown:
-		return concluded(unknown)
+	case errors.As(err, &ended) && ended.Exited():
+		if ended.ExitCode() == exitBroken {
+			fmt.Fprintf(cmd.ErrOrStderr(), "to replay that, add --mutant %s\n", name)
+		}
+		return &statusError{ended.ExitCode()}
 	}
 	return fmt.Errorf("running the mutant: %w", err)
 }

@@ -114,9 +114,8 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 	flags.StringVar(&f.replay, "replay", "", "go the way in this transcript again, and tell it")
 	flags.BoolVar(&f.step, "step", false, "with --replay: wait for Enter before each event")
 	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for ways that are found in this directory; empty: make none")
-	flags.StringVar(&f.mutant, "mutant", "", "search with this deliberate mistake in the product")
+	addMutantFlag(cmd, &f.mutant)
 	f.addFlags(cmd)
-	cmd.MarkFlagsMutuallyExclusive("replay", "mutant")
 	for _, other := range []string{"goal", "random", "json"} {
 		cmd.MarkFlagsMutuallyExclusive("replay", other)
 	}
@@ -124,15 +123,15 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 }
 
 func (f *searchFlags) run(cmd *cobra.Command) error {
+	if f.mutant != "" {
+		return runMutant(cmd, f.mutant)
+	}
 	if f.replay != "" {
 		return f.runReplay(cmd)
 	}
 	cfg, err := f.config()
 	if err != nil {
 		return err
-	}
-	if f.mutant != "" {
-		return runMutant(cmd, f.mutant)
 	}
 	if os.Getenv("GOGC") == "" {
 		// Nearly all that a search keeps it keeps to the end, and memory has a

@@ -28,6 +28,7 @@ type simulateFlags struct {
 
 	keepGoing bool
 	noShrink  bool
+	mutant    string
 	runDir    string
 }
 
@@ -69,6 +70,9 @@ Exit status: 0 held, 1 an invariant broke, 2 ended before it was done, 64 usage.
   # for an hour, counting failures by invariant
   tandem simulate --duration 1h --keep-going
 
+  # with a deliberate mistake in the servers (tandem mutants --list)
+  tandem simulate --seeds 1:400 --mutant announced-as-active
+
   # a run that was shrunk
   tandem simulate --options tandem-runs/seed-37/options.json`,
 		Args: cobra.NoArgs,
@@ -89,6 +93,7 @@ Exit status: 0 held, 1 an invariant broke, 2 ended before it was done, 64 usage.
 	flags.StringVar(&f.file, "options", "", "run the options in this file, as a run folder has them")
 	flags.BoolVar(&f.noShrink, "no-shrink", false, "do not shrink a run that fails")
 	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for runs that fail in this directory; empty: make none")
+	addMutantFlag(cmd, &f.mutant)
 	f.addFlags(cmd)
 	for _, other := range []string{"seeds", "duration", "options"} {
 		cmd.MarkFlagsMutuallyExclusive("seed", other)
@@ -108,6 +113,9 @@ const (
 )
 
 func (f *simulateFlags) run(cmd *cobra.Command) error {
+	if f.mutant != "" {
+		return runMutant(cmd, f.mutant)
+	}
 	if err := f.check(); err != nil {
 		return err
 	}
@@ -209,6 +217,9 @@ func readOptions(path string) (simulation.Options, error) {
 		return o, usageErrorf("--options: %w", err)
 	}
 	if err := json.Unmarshal(text, &o); err != nil {
+		return o, usageErrorf("--options %s: %w", path, err)
+	}
+	if err := o.Check(); err != nil {
 		return o, usageErrorf("--options %s: %w", path, err)
 	}
 	return o, nil

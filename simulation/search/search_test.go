@@ -193,6 +193,14 @@ func TestRandomWalksFindAndShorten(t *testing.T) {
 	require.Equal(t, r.Trace, again.Trace)
 }
 
+// Where nothing can happen any more a walk ends, and the next begins.
+func TestWalksEndWhereNothingIsLeft(t *testing.T) {
+	cfg := Config{Bounds: Bounds{Servers: 2, Views: 1}, States: 100, Depth: 1000}
+	r, err := Walk(context.Background(), cfg, 1)
+	require.NoError(t, err)
+	require.Equal(t, "states", r.Limit)
+}
+
 func TestRandomWalksHold(t *testing.T) {
 	cfg := Config{Bounds: Bounds{Servers: 3, Ops: 3, Reads: 2, Views: 9, Crashes: 2, Retries: 1, Resends: 3,
 		Deltas: true, LatePings: true, LateDisks: true, Reports: true, AllSuspicions: true}, Deadlocks: true, States: 60_000}

@@ -65,8 +65,10 @@ func Replay(b Bounds, events []string, further ...Invariant) (*Trace, error) {
 		}
 		s = t.take(s, e, text)
 	}
-	if t.Invariant == "" && s.unbound && !s.serves() && s.hopeful() {
-		t.Invariant, t.Detail = "P1", "with everything delivered and no more faults nobody serves"
+	if t.Invariant == "" && s.unbound {
+		if _, v := s.deadlock(&healthy{}); v != nil {
+			t.Invariant, t.Detail = v.invariant, v.detail
+		}
 	}
 	return t, nil
 }

@@ -120,10 +120,9 @@ func (w *walker) one(s *State, dice *rand.Rand) {
 	for len(way) < depth && !w.stop.Load() {
 		events = events[:0]
 		s.each(func(e event) { events = append(events, e) })
-		e := events[dice.IntN(len(events))]
-		next, v := s.after(e)
+		e, next, v := s.any(events, dice)
 		if next == nil && v == nil {
-			continue
+			return // nothing is left that would change anything
 		}
 		way = append(way, e)
 		if v == nil {
@@ -149,6 +148,19 @@ func (w *walker) one(s *State, dice *rand.Rand) {
 			return
 		}
 	}
+}
+
+// any draws one of the events that change something, and returns what it leads to.
+func (s *State) any(events []event, dice *rand.Rand) (event, *State, *violation) {
+	for n := len(events); n > 0; n-- {
+		i := dice.IntN(n)
+		e := events[i]
+		if next, v := s.after(e); next != nil || v != nil {
+			return e, next, v
+		}
+		events[i] = events[n-1]
+	}
+	return event{}, nil, nil
 }
 
 func (x *explorer) texts(way []event) []string {
