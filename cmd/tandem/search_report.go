@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tandemkv/tandem/simulation"
+	"github.com/tandemkv/tandem/simulation/diagram"
 	"github.com/tandemkv/tandem/simulation/runfolder"
 	"github.com/tandemkv/tandem/simulation/search"
 )
@@ -98,7 +99,11 @@ func (f *searchFlags) leave(r *searchReport, trace *search.Trace) error {
 		return err
 	}
 	var page, summary bytes.Buffer
-	if err := trace.Diagram().WriteHTML(&page); err != nil {
+	d := trace.Diagram()
+	if len(r.Failures) > 0 && r.Failures[0].Words != "" {
+		d.Facts = append(d.Facts, diagram.Fact{Name: "what should be true", Value: r.Failures[0].Words})
+	}
+	if err := d.WriteHTML(&page); err != nil {
 		return err
 	}
 	r.Folder = folder

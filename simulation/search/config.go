@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -109,8 +110,26 @@ func (c *Config) Check() error {
 
 // String tells the bounds, so that no result stands without them.
 func (c Bounds) String() string {
-	s := fmt.Sprintf("%d servers, %d updates, %d reads, %d views, %d crashes, %d retries, %d resends",
-		c.Servers, c.Ops, c.Reads, c.Views, c.Crashes, c.Retries, c.Resends)
+	var counts []string
+	for _, k := range []struct {
+		n    int
+		what string
+	}{
+		{c.Servers, "server"}, {c.Ops, "update"}, {c.Reads, "read"}, {int(c.Views), "view"},
+		{c.Crashes, "crash"}, {c.Retries, "retry"}, {c.Resends, "resend"},
+	} {
+		switch {
+		case k.n == 1:
+			counts = append(counts, "1 "+k.what)
+		case strings.HasSuffix(k.what, "h"):
+			counts = append(counts, fmt.Sprintf("%d %ses", k.n, k.what))
+		case strings.HasSuffix(k.what, "y"):
+			counts = append(counts, fmt.Sprintf("%d %sies", k.n, strings.TrimSuffix(k.what, "y")))
+		default:
+			counts = append(counts, fmt.Sprintf("%d %ss", k.n, k.what))
+		}
+	}
+	s := strings.Join(counts, ", ")
 	for _, o := range []struct {
 		on   bool
 		text string
