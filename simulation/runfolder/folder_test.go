@@ -19,7 +19,7 @@ import (
 func tooFar() simulation.Options {
 	o := simulation.Draw(3)
 	o.Faults = simulation.Faults{}
-	o.LatencyMillis = 200_000
+	o.LatencyMillis = 100_000
 	return o
 }
 
