@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tandemkv/tandem"
@@ -394,6 +395,9 @@ func (s *State) intoService(t *State, o *outcome) (bool, *violation) {
 		return false, &violation{o.broken.Invariant, "found by the view service: " + o.broken.Detail}
 	case o.nothing || !s.within(o):
 		return false, nil
+	}
+	if n := o.service; n.view != s.service.view && n.active > 0 && !slices.Contains(n.inSync, n.view.PrimaryServer()) {
+		return false, broken("I2", "view %s has a primary that is not among the in-sync set of view %d", viewText(n.view), n.active)
 	}
 	*t = *s
 	t.service = o.service
