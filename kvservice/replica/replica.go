@@ -444,6 +444,9 @@ func (r *Replica) check() {
 	if r.authority != None && !r.isPrimary() {
 		r.broken("I4", "authority without being the primary")
 	}
+	if n := len(r.requests.reads); n > 0 && !r.isPrimary() {
+		r.broken("A7", "%d reads wait at a server that is not the primary any more", n)
+	}
 	if r.authority != Joint {
 		return
 	}
