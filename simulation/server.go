@@ -243,10 +243,12 @@ func (w *World) byName(addr string) int {
 // elapsed is what the server's lease clock shows now.
 func (s *server) elapsed() time.Duration { return s.w.elapsedClock(s.node, s.w.now) }
 
-// tellTime tells the core what its node takes for the time.
+// tellTime tells the core what its node takes for the time. A shell looks at the
+// clock once for all events that it takes before it carries effects out, and may
+// be put to sleep among them: rule R3 has to bear that.
 func (s *server) tellTime() {
 	s.core.Clock(s.w.wallClock(s.node))
-	if s.w.opt.Replica.Grace > 0 {
+	if s.w.opt.Replica.Grace > 0 && !s.drained {
 		s.core.Elapsed(s.elapsed())
 	}
 }
