@@ -447,6 +447,9 @@ func (r *Replica) check() {
 	if n := len(r.requests.reads); n > 0 && !r.isPrimary() {
 		r.broken("A7", "%d reads wait at a server that is not the primary any more", n)
 	}
+	if n := len(r.requests.reads); n > 0 && r.authority != None && r.requests.reads[n-1].seq > r.peer.sent+1 {
+		r.broken("R2", "a read waits for the answer to message %d, and the last was %d", r.requests.reads[n-1].seq, r.peer.sent)
+	}
 	if r.authority != Joint {
 		return
 	}
