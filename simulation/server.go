@@ -21,6 +21,7 @@ type server struct {
 	ids     uint64         // request ids given out
 	calls   map[uint64]arrival
 	drained bool // effects are on their way out: a drain is scheduled
+	resends bool // something was sent again, and is to be among the next effects
 
 	records    uint64 // given to the disk, in all lives
 	generation uint64 // of what the disk holds
@@ -117,6 +118,8 @@ func (s *server) look() {
 	if s.status.Stats.Installs != was.Stats.Installs {
 		s.w.oracle.installed(s)
 	}
+	p := &s.status.Stats
+	s.resends = (s.resends || p.Resends != was.Stats.Resends) && s.status.View == was.View && p.TransfersDone == was.Stats.TransfersDone
 	s.w.cover.server(&was, &s.status, &s.w.opt.Replica)
 }
 
@@ -127,7 +130,10 @@ func (s *server) drain() {
 	for {
 		s.tellTime()
 		e := s.core.TakeEffects()
-		s.look()
+		if s.look(); s.resends && len(e.Messages) == 0 {
+			s.w.fail("P1", "%s sends again what its backup did not answer, and no message comes of it", serverText(s.self))
+		}
+		s.resends = false
 		s.carryOut(&e)
 		more := s.answersGone(&e)
 		if e.Departed {
