@@ -6,7 +6,16 @@ var reads = []Mutant{
 		Name: "read-before-the-log-is-applied", Rules: []string{"R1"},
 		Story: "A new solo primary answers reads before what it committed on its promotion is applied.",
 		Edits: []Edit{{replicaAsk, "w.index = max(r.commit, r.soloBarrier)", "w.index = r.commit"}},
-		Open:  "What an earlier primary counted on this server had confirmed as durable, so that becoming solo commits and applies it at once (A6); the barrier matters for a server that comes back from a disk.",
+		Equivalent: "What an earlier primary committed with this server it had confirmed as durable (L2, L3), and becoming solo commits and applies all that is durable before any read is looked at (A6). " +
+			"Between that and the barrier lies what nobody committed. The barrier is for a server that comes back from a disk (D2), which may hold more than it knows to be durable. " +
+			"read-before-solo breaks R1 where nothing else helps",
+	}, {
+		Name: "read-before-solo", Rules: []string{"R1", "A2"},
+		Story: "A primary that is alone in its view answers reads before it was told that the view is active.",
+		Edits: []Edit{
+			{replicaAsk, "case Solo:\n\t\treturn w.index <= r.applied", "case Solo, None:\n\t\treturn w.index <= r.applied"},
+			{replicaAsk, "case r.authority == None:\n", "case r.authority == None && req.Kind != Read:\n"},
+		},
 	}, {
 		Name: "read-at-a-deposed-primary", Rules: []string{"R2"},
 		Story: "A joint primary answers reads from its own state, without asking its backup whether it still is the primary.",
@@ -19,6 +28,9 @@ var reads = []Mutant{
 		Name: "read-without-an-index", Rules: []string{"R2"},
 		Story: "A read that was confirmed is answered from whatever is applied.",
 		Edits: []Edit{{replicaAsk, "return w.index <= r.applied && w.seq <= r.peer.acknowledged", "return w.seq <= r.peer.acknowledged"}},
+		Equivalent: "The index is applied whenever the message is acknowledged: a read notes the commit index, and what is committed is applied in the same step (commitTo). " +
+			"The one index above it is the solo barrier, and what lies between was committed by nobody, as in read-before-the-log-is-applied. " +
+			"The line becomes needed with a server that comes back from a disk (D2), or that applies later than it commits.",
 	}, {
 		Name: "read-bounds-of-another-epoch", Rules: []string{"R2"},
 		Story: "A read that waits keeps the message number of the epoch in which it arrived.",
@@ -38,7 +50,6 @@ var reads = []Mutant{
 		Name: "deposed-keeps-its-reads", Rules: []string{"A7", "R2"},
 		Story: "A superseded primary goes on holding reads, and answers them when it is primary again.",
 		Edits: []Edit{{replicaView, "r.refuseReads()\n", ""}},
-		Open:  "Reads that wait start over in the epoch in which their holder is primary again (R2), so that what they come to see is fresh; they only wait, and their clients have long gone elsewhere.",
 	}, {
 		Name: "lease-twice-as-long", Rules: []string{"R3"},
 		Story: "A lease lasts longer than the inequality allows.",
@@ -51,6 +62,7 @@ var reads = []Mutant{
 		Name: "lease-checked-before-the-read", Rules: []string{"R3"},
 		Story: "The lease is checked before the value is read and not after, and the primary is put to sleep between the two.",
 		Edits: []Edit{{replicaLease, "if !r.leaseHolds() {\n\t\tr.askInstead()", "if r.authority != Joint {\n\t\tr.askInstead()"}},
+		Run:   simulatedLong,
 	}, {
 		Name: "no-grace", Rules: []string{"R3"},
 		Story: "A promoted backup acknowledges its view at once, while the primary before it may still read by its lease.",
@@ -63,6 +75,9 @@ var reads = []Mutant{
 		Name: "lease-before-the-acknowledgement", Rules: []string{"R3"},
 		Story: "A primary reads by lease before it has acknowledged its view.",
 		Edits: []Edit{{replicaLease, "if r.authority != Joint || r.acknowledged != r.view.Viewnum || !p.promised {", "if r.authority != Joint || !p.promised {"}},
+		Equivalent: "A view with a backup comes only after an active one in which its primary was alone (V4). Until it is acknowledged the in-sync set is that primary by itself, " +
+			"and nobody else is promoted (V5, V9): up to the moment at which it turned joint it read at home without asking anybody (R1, A3). " +
+			"With the line the argument for I13 needs nothing but the in-sync set that the primary's own view left behind.",
 	}, {
 		Name: "lease-without-a-promise", Rules: []string{"R3"},
 		Story: "A primary takes a lease from a backup that promised no grace, or too little.",

@@ -47,8 +47,12 @@ var sessions = []Mutant{
 		Edits: []Edit{{replicaLog, "if r.authority == None || r.draining() || !r.roomToOrder(0) {", "if r.draining() || !r.roomToOrder(0) {"}},
 	}, {
 		Name: "use-not-noted", Rules: []string{"S4"},
-		Story: "A request that is answered from the table does not count as a use of its session.",
-		Edits: []Edit{{storeMain, "s.touch(ses)\n\t\treturn ses.Reply // rule S3", "return ses.Reply // rule S3"}},
+		Story: "A request that is stale, or that is answered from the table, does not count as a use of its session.",
+		Edits: []Edit{
+			{storeMain, "s.touch(ses)\n\t\treturn ses.Reply // rule S3", "return ses.Reply // rule S3"},
+			{storeMain, "s.touch(ses)\n\t\treturn bareReply(tandem.ErrStaleRequest)", "return bareReply(tandem.ErrStaleRequest)"},
+		},
+		Run: []Command{{"simulate", "--seeds", "1:100", "--clients", "8", "--faults", "ghost,cut-two-way,duplicate,delay,freeze", "--workers", "1", "--no-shrink", "--run-dir="}},
 	}, {
 		Name: "session-table-without-bound", Rules: []string{"S4"},
 		Story: "A full session table opens one more.",

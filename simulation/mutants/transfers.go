@@ -18,17 +18,30 @@ var transfers = []Mutant{
 		Name: "forwards-one-late", Rules: []string{"T1"},
 		Story: "Forwards begin one entry after the one that follows the transfer.",
 		Edits: []Edit{{replicaMove, "r.peer.next = m.Index + 1\n", "r.peer.next = m.Index + 2\n"}},
-		Open:  "The backup answers with a gap (L1), and the primary goes back to it: it costs a round trip.",
+		Equivalent: "It costs a round trip and nothing else: the first forward leaves a gap, the backup answers where its log ends, " +
+			"which is no acknowledgement, and the primary goes back to there (L1). What counts as had is set beside it, and one-more-counted-as-had breaks that",
 	}, {
 		Name: "chunks-in-any-order", Rules: []string{"T1"},
 		Story: "Chunks are put together in the order in which they come.",
 		Edits: []Edit{{replicaBack, "if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {", "if m.SnapIndex != u.snapIndex {"}},
-		Open:  "What comes out of order does not load, or does not have the sum that the last chunk names, and the transfer starts over: it costs time.",
+		Equivalent: "The number is the first of three lines: what comes out of order, or twice, does not load either, since a store takes items in the order of their keys " +
+			"and counts them (store.Load), nor has it the sum that the last chunk names. What does not fit is thrown away and sent anew. chunks-not-checked takes all three away",
+	}, {
+		Name: "chunks-not-checked", Rules: []string{"T1"},
+		Story: "Chunks are put together in the order in which they come, and nobody checks that all of them arrived.",
+		Edits: []Edit{
+			{replicaBack, "if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {", "if m.SnapIndex != u.snapIndex {"},
+			{replicaBack, "if u.sum != m.ChunkSum {", "if u.sum == 0 && m.ChunkSum == 1 {"},
+			{"kvservice/store/load.go", "if s.loading.sessions != 0 || s.loading.pairs != 0 {", "if s.loading.sessions > 1<<62 {"},
+		},
+	}, {
+		Name: "one-more-counted-as-had", Rules: []string{"T1", "L2"},
+		Story: "A transfer counts as one entry more than it holds: forwards begin one late, and the entry between counts as had.",
+		Edits: []Edit{{replicaMove, "r.peer.match = m.Index\n\tr.peer.next = m.Index + 1\n", "r.peer.match = m.Index + 1\n\tr.peer.next = m.Index + 2\n"}},
 	}, {
 		Name: "lost-chunk-not-sent-again", Rules: []string{"T1"},
 		Story: "A chunk that was lost is never sent again.",
 		Edits: []Edit{{replicaPeer, "p.transfer.sent = p.transfer.taken\n", "_ = p.transfer.sent\n"}},
-		Open:  "The primary reports a backup that makes no progress (V8), and begins again in another view: it costs view changes. A check that no view is made without a cause would see it.",
 	}, {
 		Name: "snapshot-of-a-moving-state", Rules: []string{"T2"},
 		Story: "The snapshot shares the trees of the live state, which writes go on changing.",
@@ -41,7 +54,9 @@ var transfers = []Mutant{
 		Name: "commit-kept-over-a-transfer", Rules: []string{"T3", "I12"},
 		Story: "A server that installs a transfer goes on from the index it had applied before.",
 		Edits: []Edit{{replicaBack, "r.commit, r.applied, r.durable = m.SnapIndex, m.SnapIndex, 0", "r.commit, r.applied, r.durable = max(r.commit, m.SnapIndex), max(r.applied, m.SnapIndex), 0"}},
-		Open:  "Nobody has applied more than the solo primary from which a transfer comes, so that the greater of the two is its index.",
+		Equivalent: "The greater of the two is always the transfer's index: a transfer comes from a solo primary and includes all that it committed. " +
+			"Nobody but it commits in its epoch, and what was committed before it became solo it had durably (I3), and committed at that moment (A6). " +
+			"The receiver, whose commit index is never ahead of what was committed anywhere, applies nothing between that and the installation",
 	}, {
 		Name: "log-trimmed-under-the-transfer", Rules: []string{"T5"},
 		Story: "Entries that a running transfer will need are forgotten once they are applied.",
@@ -97,15 +112,18 @@ var transfers = []Mutant{
 		Name: "missing-installed-before-the-disk", Rules: []string{"T4", "L2"},
 		Story: "The missing entries count as installed when any of them is durable.",
 		Edits: []Edit{{replicaLog, "u.installDurable = u.installed && r.durable >= u.snapIndex", "u.installDurable = u.installed"}},
-		Open:  "Within a delta the disk confirms all or nothing, for it is one record. A disk that confirms half a record would see it.",
+		Equivalent: "A disk is told of the missing entries in one record, and confirms records as wholes and in order (replica.Effects.Keep: Durable is called with the record's Last), " +
+			"so that the first word of the new generation covers them all. The line guards against a shell that confirms entry by entry",
 	}, {
 		Name: "offer-not-sent-again", Rules: []string{"T4", "P1"},
 		Story: "A lost offer of a transfer is not sent again.",
 		Edits: []Edit{{replicaPeer, "p.transfer.offered = false\n", ""}},
-		Open:  "The primary reports a backup that makes no progress (V8), and offers anew in another view: it costs view changes.",
 	}, {
 		Name: "refused-and-sent-again", Rules: []string{"T4", "P1"},
 		Story: "A primary whose missing entries are refused sends the same ones again, for ever.",
 		Edits: []Edit{{replicaDelta, "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tr.sendWhole()", "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tt.taken, t.sent, t.window = 0, 0, []chunkStart{{}}"}},
+		Equivalent: "A backup's commit index does not move between the answer to the first offer of an epoch and the installation: it has no authority, takes no forwards (L1), " +
+			"and a former life's answers name another incarnation (N1). So no second answer differs from the first, and nothing is refused. " +
+			"The line is there for a backup whose disk brings back another log than it told of.",
 	},
 }
