@@ -19,14 +19,13 @@ const shrinking = 30 * time.Second
 
 // examine shrinks a failed run and writes its folder, as far as the flags want
 // it, and returns what is told of it. After an interrupt it only tells.
-func (f *simulateFlags) examine(cmd *cobra.Command, o simulation.Options, failed *failures) (*reportedFailure, error) {
+func (f *simulateFlags) examine(cmd *cobra.Command, o simulation.Options, failed *failures) *reportedFailure {
 	x := failed.first
 	found := &reportedFailure{Invariant: x.Invariant, Detail: x.Detail, Seed: x.Seed, Event: x.Event, VirtualMillis: x.Millis,
 		Runs: failed.count, Replay: f.replay(x.Seed), servers: x.Servers, trace: x.Trace}
 	if x.Invariant == panicked || cmd.Context().Err() != nil {
-		return found, nil // a world that panics cannot be run and recorded
+		return found // a world that panics cannot be run and recorded
 	}
-	replay := found.Replay
 	if !f.noShrink {
 		p := f.newProgress(cmd.ErrOrStderr())
 		p.tell("shrinking seed %d, for %s at most", x.Seed, shrinking)
@@ -38,22 +37,48 @@ func (f *simulateFlags) examine(cmd *cobra.Command, o simulation.Options, failed
 		found.Shrunk = &shrunkRun{Runs: stats.Runs, FaultsBefore: stats.FaultsBefore, Faults: stats.FaultsAfter, OpsBefore: stats.OpsBefore,
 			Ops: stats.OpsAfter, EventsBefore: stats.EventsBefore, Events: stats.EventsAfter, Finished: stats.Finished}
 	}
-	if f.runDir == "" {
-		return found, nil
+	if f.runDir != "" {
+		f.leave(cmd, o, found)
 	}
-	folder, err := freeFolder(f.runDir, fmt.Sprintf("seed-%d", x.Seed))
+	return found
+}
+
+// leave writes the run folder of a failure.
+func (f *simulateFlags) leave(cmd *cobra.Command, o simulation.Options, found *reportedFailure) {
+	replay := found.Replay
+	folder, err := freeFolder(f.runDir, fmt.Sprintf("seed-%d", found.Seed))
+	if err == nil {
+		if found.Shrunk != nil {
+			replay = "tandem simulate --options " + filepath.Join(folder, "options.json")
+		}
+		_, _, err = runfolder.Write(folder, o, replay)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if found.Shrunk != nil {
-		replay = "tandem simulate --options " + filepath.Join(folder, "options.json")
-		found.Shrunk.Replay = replay
-	}
-	if _, _, err := runfolder.Write(folder, o, replay); err != nil {
-		return nil, err
+		tellNoFolder(cmd, err)
+		return
 	}
 	found.Folder = folder
-	return found, nil
+	if found.Shrunk != nil {
+		found.Shrunk.Replay = replay
+	}
+}
+
+// checkRunDir returns a usageError if no folder can be made in a directory, as far
+// as that can be seen without making one.
+func checkRunDir(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return usageErrorf("--run-dir %s: that is a file, and no directory", dir)
+	}
+	return nil
+}
+
+// tellNoFolder tells that there is no run folder. The answer and its verdict stand
+// without one: what was found in an hour is not lost because a disk is full.
+func tellNoFolder(cmd *cobra.Command, err error) {
+	fmt.Fprintf(cmd.ErrOrStderr(), "%s: there is no run folder: %v\n", cmd.CommandPath(), err)
 }
 
 // freeFolder returns the name of a folder that is not there yet.

@@ -148,7 +148,7 @@ func (f *searchFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	report, err := f.report(cfg, result)
+	report, err := f.report(cmd, cfg, result)
 	if err != nil {
 		return err
 	}
@@ -180,6 +180,9 @@ func (f *searchFlags) config() (search.Config, error) {
 	}
 	if f.memory < 0 || f.duration < 0 || f.workers < 1 {
 		return cfg, usageErrorf("--memory %g, --duration %s, --workers %d: neither may be negative, and there must be a worker", f.memory, f.duration, f.workers)
+	}
+	if err := checkRunDir(f.runDir); err != nil {
+		return cfg, err
 	}
 	cfg.Memory = uint64(f.memory * (1 << 30))
 	if f.random && f.duration == 0 && f.states == 0 {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/tandemkv/tandem/simulation"
 	"github.com/tandemkv/tandem/simulation/diagram"
 	"github.com/tandemkv/tandem/simulation/runfolder"
@@ -47,7 +49,7 @@ type searchFailure struct {
 }
 
 // report tells what a search came to, and leaves a run folder if it found a way.
-func (f *searchFlags) report(cfg search.Config, r search.Result) (*searchReport, error) {
+func (f *searchFlags) report(cmd *cobra.Command, cfg search.Config, r search.Result) (*searchReport, error) {
 	report := &searchReport{
 		End: r.End.String(), Limit: r.Limit, Bounds: cfg.Bounds, Goals: f.goals, Random: f.random, Deadlocks: cfg.Deadlocks,
 		States: r.Found, Explored: r.Explored, Pruned: r.Pruned, Depth: r.Depth, Steps: r.Steps, Elapsed: r.Elapsed.Milliseconds(),
@@ -69,7 +71,11 @@ func (f *searchFlags) report(cfg search.Config, r search.Result) (*searchReport,
 	if f.runDir == "" {
 		return report, nil
 	}
-	return report, f.leave(report, trace)
+	if err := f.leave(report, trace); err != nil {
+		tellNoFolder(cmd, err)
+		report.Folder = ""
+	}
+	return report, nil
 }
 
 // conclude sets the verdict.

@@ -134,11 +134,7 @@ func (f *simulateFlags) run(cmd *cobra.Command) error {
 	interrupted := t.cut && (cmd.Context().Err() != nil || list.count > 0)
 	r := newSimulationReport(list, t, interrupted)
 	for _, failed := range t.sorted() {
-		found, err := f.examine(cmd, draw(failed.first.Seed), failed)
-		if err != nil {
-			return err
-		}
-		r.Failures = append(r.Failures, *found)
+		r.Failures = append(r.Failures, *f.examine(cmd, draw(failed.first.Seed), failed))
 	}
 	if f.json {
 		err = writeJSON(cmd.OutOrStdout(), r)
@@ -170,6 +166,9 @@ func (f *simulateFlags) check() error {
 	}
 	if f.duration <= 0 {
 		return usageErrorf("--duration %s: must be more than nothing", f.duration)
+	}
+	if err := checkRunDir(f.runDir); err != nil {
+		return err
 	}
 	var faults simulation.Faults
 	if err := faults.Only(f.faults...); err != nil {
