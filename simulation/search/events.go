@@ -433,16 +433,22 @@ func (s *State) intoServer(t *State, e event, o *outcome) (bool, *violation) {
 		return false, broken("A3", "%s was solo, and is not any more in view %s, of which it is the primary", name(was.self), viewText(o.server.status.View))
 	}
 	t.put(int(e.place), o.server)
-	for _, m := range o.sends {
-		t.sent = s.x.messageSets.add(t.sent, m)
-		if t.isLive(m) {
-			t.live = s.x.messageSets.add(t.live, m)
-		}
-	}
+	t.send(o.sends)
+	t.answerAgain(o.server, o.sends)
 	if now := o.server.status.View.Viewnum; now < was.status.View.Viewnum {
 		return false, broken("I1", "%s went from view %d to view %d", name(was.self), was.status.View.Viewnum, now)
 	}
 	return true, s.x.follow(&t.oracle, was, o.server, o.replies)
+}
+
+// send adds messages to those that were sent.
+func (s *State) send(messages []*message) {
+	for _, m := range messages {
+		s.sent = s.x.messageSets.add(s.sent, m)
+		if s.isLive(m) {
+			s.live = s.x.messageSets.add(s.live, m)
+		}
+	}
 }
 
 // put replaces a server by a later state of itself, or by its next life.

@@ -1,6 +1,10 @@
 package search
 
-import "github.com/tandemkv/tandem/kvservice/replica"
+import (
+	"slices"
+
+	"github.com/tandemkv/tandem/kvservice/replica"
+)
 
 // What can have no effect any more need not be told apart, or the same state
 // would be looked at once for every choice of ghosts that it might hear. Dead is
@@ -10,8 +14,8 @@ import "github.com/tandemkv/tandem/kvservice/replica"
 //   - at a joint primary, an answer of this epoch that changes nothing, but for a
 //     gap: what the backup has, and what it has seen, only rises;
 //   - at a backup that has installed this epoch's transfer, an offer, a chunk, or a
-//     forward of nothing new, that changes nothing: the answer that it would bring has
-//     been given before, when what it acknowledges was taken in;
+//     forward of nothing new, that changes nothing: the answer that it would bring is
+//     sent at once, whenever it would be another than before (answerAgain);
 //   - an announcement of a view older than the server's, or of the server's own
 //     view, unless it says that it was activated and the server has not heard.
 //
@@ -36,6 +40,46 @@ func (x *explorer) isLive(n *server, m *message) bool {
 	case replica.Forward:
 		known := st.Installed && m.Index+uint64(len(m.Entries)) <= st.Durable && m.Commit <= st.Commit
 		return !known || x.deliver(n, m).server != n
+	}
+	return true
+}
+
+// answerAgain sends what a backup that has installed a transfer would answer to the
+// chunk that completed it, should that come once more: it acknowledges all that was
+// seen since, of which the answer may have been a gap's, or be waiting for the disk.
+// As that chunk can come at any time, it may as well come now. What the server has
+// sent already is as good.
+func (s *State) answerAgain(n *server, sent []*message) {
+	if !n.status.Installed || s.x.cfg.KeepDead || slices.ContainsFunc(sent, (*message).acknowledges) {
+		return // with dead messages kept the chunk comes as often as it likes
+	}
+	for _, m := range s.sent.members {
+		if m.Kind != replica.Chunk || m.To != n.self || m.View != n.status.View {
+			continue
+		}
+		if o := s.x.deliver(n, m); o.server == n {
+			if !s.answered(o.sends) {
+				s.send(o.sends)
+			}
+			return
+		}
+	}
+}
+
+// acknowledges tells whether a message is a backup's word for what it has.
+func (m *message) acknowledges() bool {
+	return m.Kind == replica.Acknowledge || m.Kind == replica.Installed
+}
+
+// answered tells whether a backup has given these answers before, or acknowledged the
+// same.
+func (s *State) answered(answers []*message) bool {
+	for _, a := range answers {
+		if !slices.ContainsFunc(s.sent.members, func(m *message) bool {
+			return m.acknowledges() && m.View == a.View && m.From == a.From && m.Seq == a.Seq && m.Index == a.Index
+		}) {
+			return false
+		}
 	}
 	return true
 }
