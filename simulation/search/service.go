@@ -88,7 +88,7 @@ func (s *service) hears(p *ping, late bool) func(*view.Service) {
 	return func(core *view.Service) {
 		args := p.PingArgs
 		args.Seq = core.LastSeq(p.sender())
-		if !late {
+		if !late || args.Seq == 0 {
 			args.Seq++
 		}
 		core.Ping(1, args)
@@ -102,9 +102,9 @@ func (p *ping) sender() tandem.Server {
 
 // overheard tells whether a ping must be ignored (rule V2): it is late, or of a
 // former life while the present one is alive. (That a life never heard before is a
-// former one nobody can tell.)
+// former one nobody can tell; nor of one that was forgotten after many others.)
 func (s *service) overheard(p *ping, late bool) bool {
-	return late || s.core.LastSeq(p.sender()) > 0 && slices.ContainsFunc(s.alive, func(k tandem.Server) bool { return k.Addr == p.Me && k.Incarnation > p.Incarnation })
+	return s.core.LastSeq(p.sender()) > 0 && (late || slices.ContainsFunc(s.alive, func(k tandem.Server) bool { return k.Addr == p.Me && k.Incarnation > p.Incarnation }))
 }
 
 // speaksFor tells whether what a ping says of a backup counts (rule V8).
