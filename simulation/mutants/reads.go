@@ -1,11 +1,16 @@
 package mutants
 
+// asked is what the mutants are tried with that are argued to be equivalent
+// wherever a read meets a late disk: every state within these bounds.
+var asked = append([]Command{{"search", "--updates", "1", "--reads", "1", "--views", "4", "--crashes", "1", "--late-disks", "--run-dir="}}, simulated...)
+
 // reads breaks the rules of reads.
 var reads = []Mutant{
 	{
 		Name: "read-before-the-log-is-applied", Rules: []string{"R1"},
 		Story: "A new solo primary answers reads before what it committed on its promotion is applied.",
 		Edits: []Edit{{replicaAsk, "w.index = max(r.commit, r.soloBarrier)", "w.index = r.commit"}},
+		Run:   asked,
 		Equivalent: "What an earlier primary committed with this server it had confirmed as durable (L2, L3), and becoming solo commits and applies all that is durable before any read is looked at (A6). " +
 			"Between that and the barrier lies what nobody committed. The barrier is for a server that comes back from a disk (D2), which may hold more than it knows to be durable. " +
 			"read-before-solo breaks R1 where nothing else helps",
@@ -28,6 +33,7 @@ var reads = []Mutant{
 		Name: "read-without-an-index", Rules: []string{"R2"},
 		Story: "A read that was confirmed is answered from whatever is applied.",
 		Edits: []Edit{{replicaAsk, "return w.index <= r.applied && w.seq <= r.peer.acknowledged", "return w.seq <= r.peer.acknowledged"}},
+		Run:   asked,
 		Equivalent: "The index is applied whenever the message is acknowledged: a read notes the commit index, and what is committed is applied in the same step (commitTo). " +
 			"The one index above it is the solo barrier, and what lies between was committed by nobody, as in read-before-the-log-is-applied. " +
 			"The line becomes needed with a server that comes back from a disk (D2), or that applies later than it commits.",

@@ -1,5 +1,9 @@
 package mutants
 
+// returns is what the mutants are tried with that are argued to be equivalent
+// wherever a server returns and a disk is late: every state within these bounds.
+var returns = append([]Command{{"search", "--updates", "1", "--views", "4", "--crashes", "1", "--deltas", "--late-disks", "--run-dir="}}, simulated...)
+
 // transfers breaks the rules of the transfer.
 var transfers = []Mutant{
 	{
@@ -54,6 +58,7 @@ var transfers = []Mutant{
 		Name: "commit-kept-over-a-transfer", Rules: []string{"T3", "I12"},
 		Story: "A server that installs a transfer goes on from the index it had applied before.",
 		Edits: []Edit{{replicaBack, "r.commit, r.applied, r.durable = m.SnapIndex, m.SnapIndex, 0", "r.commit, r.applied, r.durable = max(r.commit, m.SnapIndex), max(r.applied, m.SnapIndex), 0"}},
+		Run:   returns,
 		Equivalent: "The greater of the two is always the transfer's index: a transfer comes from a solo primary and includes all that it committed. " +
 			"Nobody but it commits in its epoch, and what was committed before it became solo it had durably (I3), and committed at that moment (A6). " +
 			"The receiver, whose commit index is never ahead of what was committed anywhere, applies nothing between that and the installation",
@@ -92,6 +97,7 @@ var transfers = []Mutant{
 		Edits: []Edit{
 			{replicaDelta, "own != epoch {", "own == 0 && index > 0 && epoch > 0 {"},
 		},
+		Run: returns,
 		Equivalent: "The missing entries follow the receiver's commit index, and what is committed at an index is the same everywhere (I5) " +
 			"in one cluster, which N1 sees to. The epoch guards against a commit index that a broken disk brings back.",
 	}, {
@@ -112,6 +118,7 @@ var transfers = []Mutant{
 		Name: "missing-installed-before-the-disk", Rules: []string{"T4", "L2"},
 		Story: "The missing entries count as installed when any of them is durable.",
 		Edits: []Edit{{replicaLog, "u.installDurable = u.installed && r.durable >= u.snapIndex", "u.installDurable = u.installed"}},
+		Run:   returns,
 		Equivalent: "A disk is told of the missing entries in one record, and confirms records as wholes and in order (replica.Effects.Keep: Durable is called with the record's Last), " +
 			"so that the first word of the new generation covers them all. The line guards against a shell that confirms entry by entry",
 	}, {
@@ -122,6 +129,7 @@ var transfers = []Mutant{
 		Name: "refused-and-sent-again", Rules: []string{"T4", "P1"},
 		Story: "A primary whose missing entries are refused sends the same ones again, for ever.",
 		Edits: []Edit{{replicaDelta, "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tr.sendWhole()", "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tt.taken, t.sent, t.window = 0, 0, []chunkStart{{}}"}},
+		Run:   returns,
 		Equivalent: "A backup's commit index does not move between the answer to the first offer of an epoch and the installation: it has no authority, takes no forwards (L1), " +
 			"and a former life's answers name another incarnation (N1). So no second answer differs from the first, and nothing is refused. " +
 			"The line is there for a backup whose disk brings back another log than it told of.",
