@@ -38,9 +38,9 @@ func (o *oracle) budget() uint64 {
 	return b
 }
 
-func (o *oracle) clients(goal bool) uint64 {
+func (o *oracle) clients(answered bool) uint64 {
 	c := uint64(o.refused)
-	if goal { // nothing but a goal asks for it
+	if answered { // somebody asks for it: a goal, an invariant of the caller's
 		c |= uint64(o.answered) << 8
 	}
 	for _, r := range o.reads {

@@ -45,3 +45,16 @@ func serverStates(t *testing.T, b Bounds) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// What only the caller asks for is part of a state when the caller can ask: an
+// invariant or a prune of his may, and not a goal alone.
+func TestStatesDifferInWhatIsAskedOfThem(t *testing.T) {
+	b := Bounds{Servers: 2, Ops: 1, Views: 4, Crashes: 1}
+	never := &Goal{Name: "never", Holds: func(s *State) bool { return s.Answered() > s.Committed() }}
+	asked := search(t, Config{Bounds: b, Goal: never})
+	require.Greater(t, asked.Found, search(t, Config{Bounds: b}).Found)
+	cfg := Config{Bounds: b, Invariants: []Invariant{{"always", func(s *State) bool { return !never.Holds(s) }}}}
+	require.Equal(t, asked.Found, search(t, cfg).Found)
+	cfg = Config{Bounds: b, Prune: func(s *State) bool { return never.Holds(s) }}
+	require.Equal(t, asked.Found, search(t, cfg).Found)
+}

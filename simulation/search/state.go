@@ -114,7 +114,8 @@ func (s *State) keyOf(all bool) key {
 	}
 	if all {
 		mix(s.oracle.budget())
-		mix(s.oracle.clients(s.x.cfg.Goal != nil))
+		c := &s.x.cfg
+		mix(s.oracle.clients(c.Goal != nil || len(c.Stages)+len(c.Invariants) > 0 || c.Prune != nil))
 	}
 	return k
 }
