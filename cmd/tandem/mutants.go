@@ -240,7 +240,11 @@ func (r *mutantsReport) write(w io.Writer) error {
 			fates = append(fates, fmt.Sprintf("%d %s", n, fate))
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%s: %d mutants: %s %s\n", r.Verdict, r.Mutants, strings.Join(fates, ", "), r.Why)
+	verdict := r.Verdict
+	if r.Why != "" {
+		verdict += " (" + r.Why + ")"
+	}
+	_, err := fmt.Fprintf(w, "\n%s: %d mutants: %s\n", verdict, r.Mutants, strings.Join(fates, ", "))
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -123,6 +124,9 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 }
 
 func (f *searchFlags) run(cmd *cobra.Command) error {
+	if err := f.checkUseless(cmd); err != nil {
+		return err
+	}
 	if f.mutant != "" {
 		return runMutant(cmd, f.mutant)
 	}
@@ -163,6 +167,32 @@ func (f *searchFlags) run(cmd *cobra.Command) error {
 	return concluded(report.Verdict)
 }
 
+// checkUseless returns a usageError for flags that would change nothing, beside
+// others or without them: who gives one believes that it does.
+func (f *searchFlags) checkUseless(cmd *cobra.Command) error {
+	changed := cmd.Flags().Changed
+	switch {
+	case f.step && f.replay == "":
+		return usageErrorf("--step: is for --replay, and there is none")
+	case changed("seed") && !f.random:
+		return usageErrorf("--seed %d: is for --random; without it there is nothing to draw", f.seed)
+	case f.replay == "":
+		return nil
+	}
+	for _, name := range notForReplay {
+		if changed(name) {
+			return usageErrorf("--%s: a replay goes the way of its transcript, within the bounds that stand there", name)
+		}
+	}
+	return nil
+}
+
+// notForReplay are the flags that say what is searched and how far.
+var notForReplay = []string{
+	"servers", "updates", "reads", "views", "crashes", "retries", "resends", "deltas", "late-pings", "reports",
+	"late-disks", "all-suspicions", "fresh", "keep-dead", "no-deadlocks", "depth", "states", "duration", "memory", "workers",
+}
+
 // search runs the search that the flags ask for.
 func (f *searchFlags) search(ctx context.Context, cfg search.Config) (search.Result, error) {
 	if f.random {
@@ -175,11 +205,16 @@ func (f *searchFlags) search(ctx context.Context, cfg search.Config) (search.Res
 func (f *searchFlags) config() (search.Config, error) {
 	cfg := search.Config{Bounds: f.Bounds, Deadlocks: !f.noDeadlocks,
 		Depth: f.depth, States: f.states, Time: f.duration, Workers: f.workers}
-	if err := cfg.Check(); err != nil {
-		return cfg, &usageError{err}
+	switch {
+	case f.memory < 0:
+		return cfg, usageErrorf("--memory %g: must not be negative", f.memory)
+	case f.duration < 0:
+		return cfg, usageErrorf("--duration %s: must not be negative", f.duration)
+	case f.workers < 1:
+		return cfg, usageErrorf("--workers %d: there must be a worker", f.workers)
 	}
-	if f.memory < 0 || f.duration < 0 || f.workers < 1 {
-		return cfg, usageErrorf("--memory %g, --duration %s, --workers %d: neither may be negative, and there must be a worker", f.memory, f.duration, f.workers)
+	if err := cfg.Check(); err != nil {
+		return cfg, impossible(err)
 	}
 	if err := checkRunDir(f.runDir); err != nil {
 		return cfg, err
@@ -194,7 +229,7 @@ func (f *searchFlags) config() (search.Config, error) {
 	for i, text := range f.goals {
 		goal, err := search.ParseGoal(text)
 		if err != nil {
-			return cfg, &usageError{err}
+			return cfg, impossible(err)
 		}
 		if i == len(f.goals)-1 {
 			cfg.Goal = goal
@@ -203,6 +238,12 @@ func (f *searchFlags) config() (search.Config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// impossible returns an error about a Config as one about the command line, which
+// knows already that search speaks.
+func impossible(err error) error {
+	return usageErrorf("%s", strings.TrimPrefix(err.Error(), search.ErrConfig.Error()+": "))
 }
 
 // runReplay goes the way of a transcript again.

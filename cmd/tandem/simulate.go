@@ -113,11 +113,11 @@ const (
 )
 
 func (f *simulateFlags) run(cmd *cobra.Command) error {
-	if f.mutant != "" {
-		return runMutant(cmd, f.mutant)
-	}
 	if err := f.check(); err != nil {
 		return err
+	}
+	if f.mutant != "" {
+		return runMutant(cmd, f.mutant)
 	}
 	draw, list, ctx, stop, err := f.plan(cmd)
 	if err != nil {
@@ -169,6 +169,9 @@ func (f *simulateFlags) check() error {
 	}
 	if err := checkRunDir(f.runDir); err != nil {
 		return err
+	}
+	if f.faults != nil && len(f.faults) == 0 {
+		return usageErrorf("--faults: name at least one; --faults drop --without drop leaves none")
 	}
 	var faults simulation.Faults
 	if err := faults.Only(f.faults...); err != nil {
@@ -240,8 +243,11 @@ func parseRange(s string) (seeds, error) {
 	if n, _ := fmt.Sscanf(s+" .", "%d:%d %s", &from, &to, &rest); n != 3 || rest != "." {
 		return seeds{}, usageErrorf("--seeds %q: must be two numbers, as in 1:2000", s)
 	}
-	if to < from || to-from == ^uint64(0) {
+	if to < from {
 		return seeds{}, usageErrorf("--seeds %q: the second number must not be below the first", s)
+	}
+	if to-from == ^uint64(0) {
+		return seeds{}, usageErrorf("--seeds %q: must be fewer than all that there are", s)
 	}
 	return seeds{from, to - from + 1}, nil
 }
