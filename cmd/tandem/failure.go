@@ -49,7 +49,7 @@ func (f *simulateFlags) leave(cmd *cobra.Command, o simulation.Options, found *r
 	folder, err := freeFolder(f.runDir, fmt.Sprintf("seed-%d", found.Seed))
 	if err == nil {
 		if found.Shrunk != nil {
-			replay = "tandem simulate --options " + filepath.Join(folder, "options.json")
+			replay = f.asBuilt("tandem simulate --options " + filepath.Join(folder, "options.json"))
 		}
 		_, _, err = runfolder.Write(folder, o, replay)
 	}

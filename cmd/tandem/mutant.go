@@ -15,9 +15,26 @@ import (
 	"github.com/tandemkv/tandem/simulation/mutants"
 )
 
-// addMutantFlag adds the flag of a command that can be run on a mutant.
-func addMutantFlag(cmd *cobra.Command, name *string) {
-	cmd.Flags().StringVar(name, "mutant", "", "build the product with this deliberate mistake in it, and run that (see tandem mutants --list)")
+// mutantFlags are those of a command that can be run on a mutant.
+type mutantFlags struct {
+	mutant  string // to build, and to run in place of this command
+	builtAs string // the mutant that this command is itself
+}
+
+// addFlags adds the flags.
+func (m *mutantFlags) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&m.mutant, "mutant", "", "build the product with this deliberate mistake in it, and run that (see tandem mutants --list)")
+	cmd.Flags().StringVar(&m.builtAs, "built-as", "", "the mistake that is in this very command")
+	_ = cmd.Flags().MarkHidden("built-as") // fails for a flag that is not there
+}
+
+// asBuilt makes of a command that replays a run one that does so on the mutant that
+// the run was of. Without that a folder tells of a mistake that nobody finds.
+func (m *mutantFlags) asBuilt(replay string) string {
+	if m.builtAs == "" {
+		return replay
+	}
+	return replay + " --mutant " + m.builtAs
 }
 
 // runMutant builds this command with a deliberate mistake in the product, and
@@ -44,7 +61,7 @@ func runMutant(cmd *cobra.Command, name string) error {
 	}
 	defer os.RemoveAll(filepath.Dir(binary))
 	fmt.Fprintf(cmd.ErrOrStderr(), "with the mistake %s: %s\n", name, all[at].Story)
-	child := exec.CommandContext(cmd.Context(), binary, withoutMutant(cmd)...)
+	child := exec.CommandContext(cmd.Context(), binary, append(withoutMutant(cmd), "--built-as="+name)...)
 	child.Stdin, child.Stdout, child.Stderr = cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
 	err = child.Run()
@@ -54,7 +71,7 @@ func runMutant(cmd *cobra.Command, name string) error {
 		return nil
 	case errors.As(err, &ended) && ended.Exited():
 		if ended.ExitCode() == exitBroken {
-			fmt.Fprintf(cmd.ErrOrStderr(), "to replay that, add --mutant %s\n", name)
+			fmt.Fprintf(cmd.ErrOrStderr(), "to replay that, add --mutant %s, as the commands in the answer have it\n", name)
 		}
 		return &statusError{ended.ExitCode()}
 	}

@@ -20,6 +20,7 @@ import (
 // searchFlags are the flags of search.
 type searchFlags struct {
 	output
+	mutantFlags
 	search.Bounds
 	noDeadlocks bool
 	goals       []string
@@ -34,7 +35,6 @@ type searchFlags struct {
 	replay string
 	step   bool
 	runDir string
-	mutant string
 }
 
 func newSearchCommand() *cobra.Command {
@@ -71,7 +71,7 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 		Example: `  # two servers, one update, four views, one crash
   tandem search --updates 1 --views 4 --crashes 1
 
-  # what the protocol's table of bounds says, with everything that may be late
+  # more of everything, and pings that others have overtaken: takes many minutes
   tandem search --updates 2 --reads 1 --views 4 --crashes 1 --late-pings
 
   # how a backup comes to be promoted and to take an update
@@ -115,8 +115,8 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 	flags.StringVar(&f.replay, "replay", "", "go the way in this transcript again, and tell it")
 	flags.BoolVar(&f.step, "step", false, "with --replay: wait for Enter before each event")
 	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for ways that are found in this directory; empty: make none")
-	addMutantFlag(cmd, &f.mutant)
-	f.addFlags(cmd)
+	f.mutantFlags.addFlags(cmd)
+	f.output.addFlags(cmd)
 	for _, other := range []string{"goal", "random", "json"} {
 		cmd.MarkFlagsMutuallyExclusive("replay", other)
 	}

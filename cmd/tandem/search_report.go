@@ -39,7 +39,7 @@ type searchReport struct {
 
 	Failures []searchFailure `json:"failures,omitempty"`
 
-	transcript string
+	transcript, replay string
 }
 
 type searchFailure struct {
@@ -114,7 +114,8 @@ func (f *searchFlags) leave(r *searchReport, trace *search.Trace) error {
 	}
 	r.Folder = folder
 	r.tell(&summary)
-	fmt.Fprintf(&summary, "\nreplay: tandem search --replay %s\n", filepath.Join(folder, "transcript.txt"))
+	r.replay = f.asBuilt("tandem search --replay " + filepath.Join(folder, "transcript.txt"))
+	fmt.Fprintf(&summary, "\nreplay: %s\n", r.replay)
 	return runfolder.WriteFiles(folder, []runfolder.File{
 		{Name: "summary.txt", Content: summary.Bytes()},
 		{Name: "transcript.txt", Content: []byte(r.transcript)},
@@ -139,7 +140,7 @@ func (r *searchReport) write(w io.Writer) error {
 	}
 	r.tell(&b)
 	if r.Folder != "" {
-		fmt.Fprintf(&b, "folder       %s\nreplay       tandem search --replay %s\n", r.Folder, filepath.Join(r.Folder, "transcript.txt"))
+		fmt.Fprintf(&b, "folder       %s\nreplay       %s\n", r.Folder, r.replay)
 	}
 	_, err := w.Write(b.Bytes())
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 // simulateFlags are the flags of simulate.
 type simulateFlags struct {
 	output
+	mutantFlags
 	range_   string
 	seed     uint64
 	duration time.Duration
@@ -28,7 +29,6 @@ type simulateFlags struct {
 
 	keepGoing bool
 	noShrink  bool
-	mutant    string
 	runDir    string
 }
 
@@ -93,8 +93,8 @@ Exit status: 0 held, 1 an invariant broke, 2 ended before it was done, 64 usage.
 	flags.StringVar(&f.file, "options", "", "run the options in this file, as a run folder has them")
 	flags.BoolVar(&f.noShrink, "no-shrink", false, "do not shrink a run that fails")
 	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for runs that fail in this directory; empty: make none")
-	addMutantFlag(cmd, &f.mutant)
-	f.addFlags(cmd)
+	f.mutantFlags.addFlags(cmd)
+	f.output.addFlags(cmd)
 	for _, other := range []string{"seeds", "duration", "options"} {
 		cmd.MarkFlagsMutuallyExclusive("seed", other)
 	}
@@ -286,7 +286,7 @@ func (f *simulateFlags) options(seed uint64) simulation.Options {
 // replay returns the command that runs a seed again.
 func (f *simulateFlags) replay(seed uint64) string {
 	if f.file != "" {
-		return "tandem simulate --options " + f.file
+		return f.asBuilt("tandem simulate --options " + f.file)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "tandem simulate --seed %d", seed)
@@ -304,5 +304,5 @@ func (f *simulateFlags) replay(seed uint64) string {
 	if len(f.without) > 0 {
 		b.WriteString(" --without " + strings.Join(f.without, ","))
 	}
-	return b.String()
+	return f.asBuilt(b.String())
 }

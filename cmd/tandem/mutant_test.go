@@ -1,0 +1,33 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Who finds the folder of a mutant's run next week goes its way with the command
+// that stands there, and it must be the mutant's.
+func TestAFolderOfAMutantSaysWhose(t *testing.T) {
+	const mutant = "alone-without-a-word"
+	elsewhere(t)
+	options := brokenOptions(t)
+	got := tandem(t, "simulate", "--options", options, "--built-as", mutant)
+	require.Equal(t, exitBroken, got.code, got.stderr)
+	require.Contains(t, got.stdout, "replay: tandem simulate --options "+options+" --mutant "+mutant+"\n")
+	shrunk := "tandem simulate --options " + filepath.Join("tandem-runs", "seed-3", "options.json") + " --mutant " + mutant + "\n"
+	require.Contains(t, got.stdout, "replay, shrunk: "+shrunk)
+	summary, err := os.ReadFile(filepath.Join("tandem-runs", "seed-3", "summary.txt"))
+	require.NoError(t, err)
+	require.Contains(t, string(summary), shrunk)
+
+	got = tandem(t, "search", "--goal", "joint=a", "--built-as", mutant)
+	require.Equal(t, exitHeld, got.code, got.stderr)
+	replay := "tandem search --replay " + filepath.Join("tandem-runs", "search-goal", "transcript.txt") + " --mutant " + mutant + "\n"
+	require.Contains(t, got.stdout, replay)
+	summary, err = os.ReadFile(filepath.Join("tandem-runs", "search-goal", "summary.txt"))
+	require.NoError(t, err)
+	require.Contains(t, string(summary), replay)
+}
