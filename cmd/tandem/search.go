@@ -141,6 +141,9 @@ func (f *searchFlags) run(cmd *cobra.Command) error {
 		// Nearly all that a search keeps it keeps to the end, and memory has a
 		// limit of its own: collecting less often is a third of the time.
 		defer debug.SetGCPercent(debug.SetGCPercent(400))
+		if cfg.Memory > 0 { // near the limit, more often
+			defer debug.SetMemoryLimit(debug.SetMemoryLimit(int64(cfg.Memory)))
+		}
 	}
 	p := f.newProgress(cmd.ErrOrStderr())
 	cfg.Progress = func(g search.Progress) {
