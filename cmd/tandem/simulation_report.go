@@ -129,8 +129,10 @@ func (r *simulationReport) write(w io.Writer) error {
 	writeCounts(&b, "faults", faults)
 	writeCounts(&b, "what came of them", happenings)
 	writeCounts(&b, "rules fired", rules)
-	if len(r.Never) > 0 {
-		fmt.Fprintf(&b, "\nnever seen: %s\n", strings.Join(r.Never, ", "))
+	// Of one run most was never seen, and that says nothing.
+	if len(r.Never) > 0 && r.Runs > 1 {
+		b.WriteString("\nnever seen")
+		writeNames(&b, r.Never)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -190,6 +192,24 @@ func writeCounts(b *strings.Builder, title string, lines []counted) {
 		}
 		b.WriteByte('\n')
 	}
+}
+
+// writeNames writes a list in lines that fit on a screen.
+func writeNames(b *strings.Builder, names []string) {
+	const wide = 96
+	at := wide // so that the first begins a line
+	for i, name := range names {
+		if i < len(names)-1 {
+			name += ","
+		}
+		if at+1+len(name) > wide {
+			b.WriteString("\n ")
+			at = 1
+		}
+		b.WriteString(" " + name)
+		at += 1 + len(name)
+	}
+	b.WriteByte('\n')
 }
 
 // byRule orders names of rules: V2 before V10.
