@@ -56,7 +56,10 @@ func runMutant(cmd *cobra.Command, name string) error {
 	defer os.RemoveAll(scratch)
 	h := &mutants.Harness{Root: root, Scratch: scratch}
 	binary, err := h.Build(cmd.Context(), &all[at])
-	if err != nil {
+	switch {
+	case cmd.Context().Err() != nil:
+		return fmt.Errorf("interrupted while %s was built", name)
+	case err != nil:
 		return err
 	}
 	defer os.RemoveAll(filepath.Dir(binary))

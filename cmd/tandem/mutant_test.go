@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -30,4 +31,17 @@ func TestAFolderOfAMutantSaysWhose(t *testing.T) {
 	summary, err = os.ReadFile(filepath.Join("tandem-runs", "search-goal", "summary.txt"))
 	require.NoError(t, err)
 	require.Contains(t, string(summary), replay)
+}
+
+// What an interrupt does to the Go command is no news; that there was one is.
+func TestAnInterruptedBuildIsToldAsOne(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	t.Chdir(root)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	got := tandemUntil(ctx, "search", "--mutant", "alone-without-a-word")
+	require.Equal(t, exitUnknown, got.code)
+	require.Equal(t, "tandem search: interrupted while alone-without-a-word was built\n", got.stderr)
+	require.Empty(t, got.stdout)
 }
