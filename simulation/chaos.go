@@ -219,20 +219,59 @@ func (w *World) chaosMonitorRestart(d *dice) bool {
 		return false
 	}
 	w.monitor.crash(d.intN(2) == 0)
-	w.queue.push(event{at: w.after(d.upTo(w.lastMillis())), kind: evRestart, node: monitorNode})
+	away := d.upTo(w.lastMillis())
+	w.queue.push(event{at: w.after(away), kind: evRestart, node: monitorNode})
+	if d.intN(2) == 0 {
+		w.reportAgain(away, d)
+	}
 	return true
 }
 
+// reportAgain makes the last reports of all servers arrive once more, late: a view
+// service that has just started cannot know from their numbers that they are (rules
+// V2 and V8).
+func (w *World) reportAgain(away int64, d *dice) {
+	for _, s := range w.servers {
+		if s.report != nil {
+			w.queue.push(event{at: w.after(away + d.upTo(20)), tie: uint32(d.next()), kind: evDeliver, node: monitorNode, env: s.report})
+		}
+	}
+}
+
 // chaosMonitorAmnesia crashes the view service and its memory with it. What
-// happens from then on is no test of anything but V0, so a run comes to it late.
+// happens from then on is no test of anything but V0, so a run comes to it late,
+// unless a new cluster is made to form: the lower the old one's number, the more a
+// server would like to go over.
 func (w *World) chaosMonitorAmnesia(d *dice) bool {
-	if !w.nodes[monitorNode].up || w.amnesia > 0 || w.oracle.active == 0 || (w.schedule.kept == nil && w.started < operationsMin) {
+	usurp := d.intN(2) == 0
+	late := w.started >= operationsMin || usurp || w.schedule.kept != nil
+	if !w.nodes[monitorNode].up || w.amnesia > 0 || w.oracle.active == 0 || !late {
 		return false
 	}
 	w.monitor.crash(false)
 	w.forgetViews()
+	if usurp {
+		w.usurp(d)
+	}
 	w.queue.push(event{at: w.after(d.upTo(50)), kind: evRestart, node: monitorNode})
 	return true
+}
+
+// usurp makes it likely that servers without memory, and old words of others,
+// reach a view service without memory before those who remember.
+func (w *World) usurp(d *dice) {
+	for _, s := range w.servers {
+		if d.intN(2) == 0 {
+			w.chaosCrash(s, d.upTo(20))
+			continue
+		}
+		w.cutFor(s.node, monitorNode, d.upTo(w.lastMillis()))
+		if s.first != nil {
+			for range 3 {
+				w.queue.push(event{at: w.after(d.upTo(amnesiaMillis)), tie: uint32(d.next()), kind: evDeliver, node: monitorNode, env: s.first})
+			}
+		}
+	}
 }
 
 // needed tells whether nobody else is in sync.
@@ -262,6 +301,7 @@ func (w *World) neededIn(inSync []tandem.Server, s *server) bool {
 // hintOfCrash: a connection that closes tells the view service of a crash.
 func (w *World) hintOfCrash(s *server) {
 	if w.schedule.rates[Hints] > 0 && w.monitorWorks() {
+		w.oracle.causes.hint(s.self)
 		w.monitor.core.Hint(s.self)
 		w.monitor.did()
 	}
@@ -278,8 +318,10 @@ func (w *World) chaosHint(s *server, d *dice) bool {
 		return false
 	}
 	if d.intN(2) == 0 {
+		w.oracle.causes.suspect(s.self)
 		w.monitor.core.Suspect(s.self)
 	} else {
+		w.oracle.causes.hint(s.self)
 		w.monitor.core.Hint(s.self)
 	}
 	w.monitor.did()
@@ -363,7 +405,37 @@ func (w *World) StopFaults() {
 			s.stay()
 		}
 	}
+	if w.opt.Severed {
+		w.sever()
+	}
+	if w.opt.Stuck {
+		w.stick()
+	}
 }
+
+// sever cuts two servers off from each other for good: primary and backup if there
+// are such. Everybody else reaches both of them, so that P1 holds all the same.
+func (w *World) sever() {
+	v, _ := w.monitor.core.View()
+	a, b := w.byName(v.Primary), w.byName(v.Backup)
+	if a < 0 || b < 0 {
+		a, b = 1, 2
+	}
+	w.Cut(a, b)
+	w.Cut(b, a)
+	w.trace.say(w, a, "cut off from "+w.nodes[b].name+" for good")
+}
+
+// stick freezes the primary for good, unless it alone has the data.
+func (w *World) stick() {
+	v, _ := w.monitor.core.View()
+	if p := w.find(v.PrimaryServer()); p != nil && !w.needed(p) {
+		w.Freeze(p.node, forGood)
+	}
+}
+
+// forGood is longer than any run lasts.
+const forGood = 1 << 40
 
 // joint tells whether a server is a primary with a backup in sync, and the view
 // service knows.

@@ -25,7 +25,10 @@ type client struct {
 	pages   pages    // of a scan under way
 	last    []string // by key, what this client last knew of it
 	values  int      // made so far
-	todo    []Input  // operations to run before random ones
+	cluster uint64   // of the view it has
+	ticks   uint64
+	attempt attempt // the last call
+	todo    []Input // operations to run before random ones
 }
 
 // pages is what a scan has brought so far.
@@ -134,6 +137,7 @@ func (c *client) did() {
 	w := c.w
 	for {
 		e := c.core.Take()
+		c.checkCluster()
 		if e.Empty() {
 			return
 		}
@@ -151,6 +155,43 @@ func (c *client) did() {
 	}
 }
 
+// checkCluster is V0: a client stays with its cluster for as long as it lives.
+func (c *client) checkCluster() {
+	now := c.core.View().Cluster
+	if c.cluster != 0 && now != c.cluster {
+		c.w.fail("V0", "client %d goes over from cluster %x to cluster %x", c.number+1, c.cluster, now)
+	}
+	c.cluster = now
+}
+
+// isForeign tells whether the client belongs to a cluster that has formed beside the
+// one that the oracle knows (rule V0).
+func (c *client) isForeign() bool {
+	return c.w.amnesia > 0 && c.cluster != 0 && c.cluster != c.w.oracle.view.Cluster
+}
+
+// attempt is a call as far as rule C2 is concerned: one that fails is made again
+// after a tick at least, or with news of a view.
+type attempt struct {
+	kind    bodyKind
+	request clerk.RequestID
+	name    requestName
+	view    uint
+	tick    uint64
+}
+
+// checkSpin is C2, told of every call.
+func (c *client) checkSpin(b *body) {
+	a := attempt{kind: b.Kind, request: c.request, view: c.core.View().Viewnum, tick: c.ticks}
+	if b.Kind == putArgs {
+		a.name = requestName{b.Put.Session, b.Put.Number}
+	}
+	if a == c.attempt {
+		c.w.fail("C2", "client %d makes a call again without a pause: %s", c.number+1, b)
+	}
+	c.attempt = a
+}
+
 func (c *client) call(call *clerk.Call) {
 	w := c.w
 	b := body{Call: uint64(call.ID)}
@@ -158,7 +199,7 @@ func (c *client) call(call *clerk.Call) {
 	switch {
 	case call.Put != nil:
 		b.Kind, b.Put = putArgs, call.Put
-		if call.Put.Session != 0 {
+		if call.Put.Session != 0 && !c.isForeign() {
 			w.oracle.named(requestName{call.Put.Session, call.Put.Number}, c.running)
 		}
 	case call.Get != nil:
@@ -166,12 +207,14 @@ func (c *client) call(call *clerk.Call) {
 	case call.Scan != nil:
 		b.Kind, b.Scan = scanArgs, call.Scan
 	}
+	c.checkSpin(&b)
 	if to := w.byName(call.Addr); to >= 0 {
 		w.send(c.node, to, b)
 	}
 }
 
 func (c *client) tick() {
+	c.ticks++
 	c.core.Tick()
 	c.did()
 }
@@ -233,6 +276,8 @@ func (c *client) done(d *clerk.Done) {
 		c.w.fail("S5", "client %d is told that request %d %s, with error %v", c.number+1, d.ID, d.Outcome, d.Err)
 	}
 	switch {
+	case c.isForeign():
+		c.end(Failed, Output{}, "in another cluster") // it did not run in this one
 	case ran && op.Input.Kind == Scan:
 		c.page(d)
 	case ran:

@@ -40,12 +40,21 @@ func (w *World) tickMillis(node int) int64 {
 	return max(1, w.opt.TickMillis*trueRate/w.nodes[node].clocks.rate)
 }
 
-// startClocks sets a node's clocks: right, but for the lease clock's rate, which
-// is somewhere within the bound.
+// startClocks sets a node's clocks: right, but for what Options.ClockMillis says, and
+// for the lease clock's rate, which is somewhere within the bound.
 func (w *World) startClocks(node int) {
 	d := newDice(w.opt.Seed, diceOfClock, uint64(w.nodes[node].slot), w.nodes[node].life)
-	w.nodes[node].clocks = clocks{rate: trueRate, since: w.now, wall: w.now,
+	w.nodes[node].clocks = clocks{rate: trueRate, since: w.now, wall: w.now + w.wrongBy(node),
 		elapsedRate: w.rateWithin(&d), elapsedSince: w.now}
+}
+
+// wrongBy returns by how much a node's wall clock is wrong in all its lives.
+func (w *World) wrongBy(node int) int64 {
+	if w.opt.ClockMillis == 0 {
+		return 0
+	}
+	d := newDice(w.opt.Seed, diceOfClock, uint64(w.nodes[node].slot), 0)
+	return d.upTo(w.opt.ClockMillis)
 }
 
 // SetClock sets a node's wall clock forward or, by less than zero, back.

@@ -25,6 +25,7 @@ func Draw(seed uint64) Options {
 	}
 	o.Clerk = clerk.Config{AttemptTicks: d.among(10, 80), DoubtTicks: d.among(0, 30), BackoffTicksMax: 16}
 	d.limits(&o)
+	d.differences(&o)
 	return o
 }
 
@@ -160,6 +161,23 @@ func (d lottery) limits(o *Options) {
 	}
 	if d.maybe(0.2) {
 		o.Limits.MaxValue = d.among(40, 200)
+	}
+}
+
+// differences draws what is not the same everywhere, limits and clocks, who reaches
+// whom in the end, and how few sessions a client may hold.
+func (d lottery) differences(o *Options) {
+	if d.maybe(0.2) { // so low that a few appends are between the two
+		o.Limits.MaxValue = d.among(16, 40)
+		o.Tight = uint(d.among(1, 1<<o.Servers-1))
+	}
+	if d.maybe(0.5) {
+		o.ClockMillis = int64(d.among(1, 10*faultMillisMax))
+	}
+	o.Severed = d.maybe(0.2)
+	o.Stuck = !o.Severed && d.maybe(0.2)
+	if d.maybe(0.3) {
+		o.Clerk.MaxSessions = d.among(1, 4)
 	}
 }
 

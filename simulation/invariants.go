@@ -8,11 +8,11 @@ import (
 // check looks at the invariants that an event at a node may have broken. Those
 // that concern several servers are looked at from all sides.
 func (w *World) check(node int) {
-	if node >= w.firstClient() || w.usurped { // another cluster is nothing to these
+	if node >= w.firstClient() {
 		return
 	}
 	if node != monitorNode {
-		if s := w.server(node); s.up() {
+		if s := w.server(node); s.up() && !s.isForeign() {
 			w.checkServer(s)
 		}
 	}
@@ -30,7 +30,7 @@ func (w *World) checkLeases() {
 	o := &w.oracle
 	for _, s := range w.servers {
 		until := s.status.LeaseUntil
-		if until == 0 || !s.up() || o.active <= s.status.View.Viewnum || o.leader == s.self {
+		if until == 0 || !s.up() || s.isForeign() || o.active <= s.status.View.Viewnum || o.leader == s.self {
 			continue
 		}
 		if now := s.elapsed(); now < until {
@@ -101,7 +101,7 @@ func (w *World) checkMembers(active uint, members []tandem.Server) {
 func (w *World) checkCommitters() {
 	var first *server
 	for _, s := range w.servers {
-		if !s.up() || !w.mayCommit(s) {
+		if !s.up() || s.isForeign() || !w.mayCommit(s) {
 			continue
 		}
 		if first != nil {

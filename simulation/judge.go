@@ -49,8 +49,10 @@ func (o *oracle) judge(history []Operation) {
 
 // settled returns a history in which nothing is of unknown outcome: the log says
 // which of those operations took effect, and at which event the first server
-// applied them. The search of a checker doubles with each that might yet run, and
-// what is linearizable with less freedom is so with more.
+// applied them: at that very moment it took effect, since every read is from what a
+// server has applied. The search of a checker doubles with each that might yet run
+// and with each that others overlap, and what is linearizable with less freedom is
+// so with more.
 func (o *oracle) settled(history []Operation) []Operation {
 	ran := make([]uint64, len(history)) // the index of the entry; zero: none
 	for _, name := range o.order {
@@ -66,7 +68,7 @@ func (o *oracle) settled(history []Operation) []Operation {
 		}
 		op.Output, op.Verdict = Output{Unknown: true}, Failed
 		if ran[i] > 0 {
-			op.Verdict, op.Return = Done, o.appliedAt[ran[i]-1]
+			op.Verdict, op.Call, op.Return = Done, o.appliedAt[ran[i]-1], o.appliedAt[ran[i]-1]
 		}
 	}
 	return known

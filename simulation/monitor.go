@@ -34,6 +34,7 @@ type waiter struct {
 func (m *monitor) start() {
 	w := m.w
 	w.startNode(monitorNode)
+	w.oracle.causes = causes{w: w}
 	c := w.opt.View
 	c.Cluster = w.nodes[monitorNode].dice.next() | 1
 	c.Observer = w.observer(monitorNode)
@@ -71,6 +72,7 @@ func (m *monitor) tick() {
 	if down, _ := m.core.Down(); down {
 		m.w.cover.rule("V9")
 	}
+	m.w.oracle.causes.ticks++
 	m.core.Tick()
 	m.did()
 }
@@ -138,7 +140,7 @@ func (m *monitor) did() {
 			return
 		}
 		if w.amnesia > 0 {
-			w.usurped = true // another cluster begins, of which the oracle knows nothing
+			w.usurped = true // another cluster begins, which is nothing to the oracle
 		} else {
 			w.oracle.recorded(&m.record, e.Record)
 		}

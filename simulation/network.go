@@ -122,6 +122,12 @@ func (w *World) send(from, to int, b body) {
 		env.sealed = n.codec.seal(&b)
 	}
 	w.trace.all.sent(env)
+	if b.Kind == ping && b.Ping.Seq == 1 {
+		w.server(from).first = env
+	}
+	if b.Kind == ping && b.Ping.Unreachable != 0 {
+		w.server(from).report = env
+	}
 	if len(n.ghosts) < memory {
 		n.ghosts = append(n.ghosts, env)
 	} else {

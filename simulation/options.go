@@ -39,6 +39,19 @@ type Options struct {
 	// grace and takes no lease, whatever Replica says (rule R3).
 	NoGrace uint
 
+	// Tight has a bit for each server, the first's the lowest, that allows values
+	// of a quarter of the size (rule L6).
+	Tight uint
+	// ClockMillis is the most by which servers' wall clocks are ahead, always: a
+	// clock that is wrong and goes right (rule L6).
+	ClockMillis int64
+	// Stuck leaves the primary frozen when all other faults stop, if the data is
+	// elsewhere, too: it neither answers nor fails (rule C1).
+	Stuck bool
+	// Severed leaves two servers cut off from each other for good when all other
+	// faults stop.
+	Severed bool
+
 	Faults Faults
 	// Schedule, if not nil, says exactly which faults strike; the rates count for
 	// nothing then.
@@ -72,6 +85,7 @@ func (o *Options) Check() error {
 		{"TickMillis", o.TickMillis, 1, 10_000},
 		{"ThinkMillis", o.ThinkMillis, 0, 100_000},
 		{"LatencyMillis", o.LatencyMillis, 0, 100_000},
+		{"ClockMillis", o.ClockMillis, 0, 1 << 40},
 		{"Faults.LastMillis", o.Faults.LastMillis, 0, 100_000},
 		{"Faults.DelayMillis", o.Faults.DelayMillis, 0, 100_000},
 	} {

@@ -31,6 +31,7 @@ type oracle struct {
 	leader tandem.Server   // its primary
 	sure   durableViews    // the same, as far as it is durable
 	acked  map[uint]bool   // views that their primary said it acknowledges
+	causes causes          // to change the view
 }
 
 // durableViews is what the view service would go on from if it crashed now.
@@ -53,6 +54,8 @@ func (o *oracle) last() uint64 { return uint64(len(o.log)) }
 // are (L4), so this is what I5 is checked on.
 func (o *oracle) applied(s *server, e replica.Entry, reply []byte) {
 	switch {
+	case s.isForeign():
+		return
 	case e.Index == 0 || e.Index > o.last()+1:
 		o.w.fail("I5", "%s applied entry %d while %d are committed", serverText(s.self), e.Index, o.last())
 	case e.Index == o.last()+1:
@@ -77,6 +80,7 @@ func (o *oracle) commit(e replica.Entry) {
 		o.w.fail("L6", "entry %d has time %d, and the one before it %d", e.Index, e.Time, o.log[n-1].Time)
 	}
 	o.log = append(o.log, e)
+	o.checkPace(e)
 	o.appliedAt = append(o.appliedAt, int64(o.w.events))
 	state := o.states[len(o.states)-1].Clone().(*store.Store)
 	reply := state.Apply(e)
@@ -85,8 +89,20 @@ func (o *oracle) commit(e replica.Entry) {
 	o.rules.apply(o.w, e, reply)
 }
 
+// checkPace is L6: the log's time goes on at the pace of a clock, whichever server
+// is primary and whatever its own clock shows, as long as none is set or runs wrong.
+func (o *oracle) checkPace(e replica.Entry) {
+	wrong := o.w.cover.Counts[ClockJumps] + o.w.cover.Counts[ClockRates]
+	if gone := e.Time - o.log[0].Time; gone > o.w.now && wrong == 0 {
+		o.w.fail("L6", "at entry %d the log's time has gone %d ms from the first, and the world's only %d in all", e.Index, gone, o.w.now)
+	}
+}
+
 // installed is told that a server installed a transfer (I12).
 func (o *oracle) installed(s *server) {
+	if s.isForeign() {
+		return
+	}
 	index := s.status.Applied
 	if index > o.last() {
 		o.w.fail("I12", "%s installed a state as of %d, and %d are committed", serverText(s.self), index, o.last())
@@ -111,6 +127,9 @@ func (o *oracle) compare(s *server, index uint64) {
 
 // pinged is told what a server tells the view service (I8, V11).
 func (o *oracle) pinged(s *server, p *tandem.PingArgs) {
+	if s.isForeign() {
+		return
+	}
 	v := s.core.View()
 	if p.Leaving && v.PrimaryServer() == s.self && (s.status.Authority != replica.Joint || s.status.Applied != s.status.Last) {
 		o.w.fail("V11", "primary %s says that it leaves, with authority %s, and %d of %d entries applied", serverText(s.self), s.status.Authority, s.status.Applied, s.status.Last)
@@ -134,6 +153,9 @@ func (o *oracle) pinged(s *server, p *tandem.PingArgs) {
 // departed is told of a server that has left (V11): the view by which it did
 // so does not name it, and is active, so that rule V5 cannot come back to it.
 func (o *oracle) departed(s *server) {
+	if s.isForeign() {
+		return
+	}
 	v, _ := o.w.monitor.core.View()
 	if v.Viewnum == s.status.View.Viewnum && (v.PrimaryServer() == s.self || v.BackupServer() == s.self) {
 		o.w.fail("V11", "%s has left, and view %s names it", serverText(s.self), viewText(v))
@@ -156,6 +178,9 @@ func (w *World) find(who tandem.Server) *server {
 // heard is told of every ping that arrives: a member of the view with another
 // incarnation than the view names has restarted (V6).
 func (o *oracle) heard(p *tandem.PingArgs) {
+	if o.w.amnesia == 0 {
+		o.causes.heard(p)
+	}
 	who := tandem.Server{Addr: p.Me, Incarnation: p.Incarnation}
 	for _, m := range [...]tandem.Server{o.view.PrimaryServer(), o.view.BackupServer()} {
 		if m.Addr == who.Addr && m != who && o.w.find(who) != nil {
@@ -187,6 +212,7 @@ func (o *oracle) recorded(was, is *view.Record) {
 	if o.active > 0 && !slices.Contains(o.inSync, primary) {
 		w.fail("I2", "view %s has a primary that is not among the in-sync set of view %d", viewText(is.View), o.active)
 	}
+	o.causes.look(is.View)
 	if o.view.Viewnum > 0 && primary != o.view.PrimaryServer() {
 		w.cover.count(Promotions)
 	}
@@ -227,6 +253,9 @@ func (o *oracle) reverted(r *view.Record) {
 // answered is told of every reply to an update before it goes out (I9, I10).
 func (o *oracle) answered(s *server, a *arrival, p *tandem.PutReply) {
 	w := o.w
+	if s.isForeign() {
+		return
+	}
 	if a.session.session == 0 {
 		if p.Err == tandem.OK && !o.rules.opened[p.Session] {
 			w.fail("I9", "%s opened session %d, and the log does not", serverText(s.self), p.Session)
@@ -260,6 +289,9 @@ func (o *oracle) answered(s *server, a *arrival, p *tandem.PutReply) {
 
 // read is told of every value read, and the index it was read at (I11).
 func (o *oracle) read(s *server, a *arrival, index uint64) {
+	if s.isForeign() {
+		return
+	}
 	switch s.status.Authority {
 	case replica.Solo:
 		o.w.cover.rule("R1")
@@ -277,6 +309,9 @@ func (o *oracle) read(s *server, a *arrival, index uint64) {
 // scanned is told of every page of a scan: it shows the state as of its index,
 // and that is fresh enough for the first.
 func (o *oracle) scanned(s *server, a *arrival, p *tandem.ScanReply, index uint64) {
+	if s.isForeign() {
+		return
+	}
 	args := a.env.body.Scan
 	if args.Scan == 0 {
 		o.read(s, a, index)

@@ -21,12 +21,17 @@ var predicates = map[string]string{
 	"I13": "LeaseExclusion: while a lease holds, no other server is active in a higher view",
 	"P1":  "Progress: once faults stop and a member of the in-sync set is reachable, every pending request is answered in bounded time",
 
+	"C2":  "retry on news, else back off",
+	"L1":  "one sequencer, no gaps",
 	"L6":  "what decides an effect travels with the entry",
 	"S1":  "a retry is the same request",
 	"S3":  "verdicts only when applied",
 	"S5":  "a definite answer, or a plain \"unknown\"",
 	"V0":  "one cluster, and a monitor that lost its memory says so",
 	"V10": "durable before announced, and deterministic",
+	"V4":  "one change at a time, from an active view",
+	"V7":  "suspicion, and hints that hasten it",
+	"V8":  "the primary reports a backup that it cannot reach",
 	"V3":  "the primary's exact ping activates the view",
 	"V11": "a server may leave in order",
 

@@ -169,7 +169,7 @@ func TestPredicatesAreThoseOfTheDocument(t *testing.T) {
 		named++
 		require.Equal(t, cells[1], Predicate(name), "%s", name)
 	}
-	require.Equal(t, 22, named, "14 invariants and 8 rules")
+	require.Equal(t, 27, named, "14 invariants and 13 rules")
 	for _, name := range []string{"I1", "I13", "P1", "Linearizable"} {
 		require.NotEmpty(t, Predicate(name))
 	}

@@ -57,11 +57,11 @@ func (w *World) whole() (Report, error) {
 }
 
 func (w *World) run() {
-	w.RunUntil(func() bool { return w.enough || w.usurped }, faultMillisMax)
+	w.RunUntil(func() bool { return w.enough }, faultMillisMax)
 	w.StopFaults()
 	if w.amnesia > 0 {
 		// Nothing is promised any more but that what is answered is right (V0).
-		w.RunUntil(func() bool { return w.usurped }, amnesiaMillis)
+		w.RunFor(amnesiaMillis)
 		if w.usurped {
 			w.cover.count(Usurped)
 		}
@@ -72,10 +72,10 @@ func (w *World) run() {
 }
 
 // hopeless tells whether the view service has lost its memory for so long that
-// there is nothing more to learn, or has begun another cluster: with servers that
-// remember nothing either it may, and only the cluster's id tells the two apart.
+// there is nothing more to learn. With servers that remember nothing either it may
+// begin another cluster, and only the cluster's id tells the two apart.
 func (w *World) hopeless() bool {
-	return w.amnesia > 0 && (w.usurped || w.now > w.amnesia+amnesiaMillis)
+	return w.amnesia > 0 && w.now > w.amnesia+amnesiaMillis
 }
 
 // downForGood tells whether nobody is left who holds everything committed.
@@ -110,6 +110,12 @@ func (w *World) Progress() {
 		w.cover.count(Down)
 		return
 	}
+	if !w.RunUntil(w.servedAll, progressMillis) {
+		w.fail("P1", "a server took a request and did not answer it within %d ms", progressMillis)
+	}
+	if (w.opt.Severed || w.opt.Stuck) && len(w.servers) < 3 {
+		return // no backup can be reached
+	}
 	if len(w.servers) > 1 && !w.RunUntil(w.settled, progressMillis) {
 		w.fail("P1", "no view with a backup became active within %d ms; the view service says %q", progressMillis, w.why())
 	}
@@ -135,6 +141,18 @@ func (w *World) answered() bool {
 	return true
 }
 
+// servedAll tells whether the servers have answered every request that they took
+// (rule L5: at a bound it waits, and is not lost). That its client tried again, and
+// was answered elsewhere, is no excuse.
+func (w *World) servedAll() bool {
+	for _, s := range w.servers {
+		if w.works(s) && s.open > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // settled tells whether a primary and a backup are in sync, and hold the same.
 func (w *World) settled() bool {
 	for _, p := range w.servers {
@@ -151,7 +169,7 @@ func (w *World) settled() bool {
 // history is linearizable.
 func (w *World) Judge() {
 	for _, s := range w.servers {
-		if s.up() {
+		if s.up() && !s.isForeign() {
 			w.oracle.compare(s, s.status.Applied)
 		}
 	}

@@ -30,7 +30,11 @@ type server struct {
 
 	watching uint64 // the View call under way; zero: none
 	leaving  bool
-	seen     uint // the highest number it was in (I1)
+	seen     uint      // the highest number it was in (I1)
+	open     int       // requests taken, not answered and not forgotten
+	first    *envelope // its first ping
+	report   *envelope // its last ping that reports its backup
+	goBack   goBack
 }
 
 // arrival is a call that a client made of this server.
@@ -41,7 +45,8 @@ type arrival struct {
 	session   requestName
 	// again: a copy had arrived before. The connection that a call came by
 	// brings it once; whoever sends it again does not get the answer.
-	again bool
+	again     bool
+	forgotten bool // nobody waits for the answer any more
 }
 
 type requestName struct{ session, number uint64 }
@@ -86,10 +91,26 @@ func (s *server) start() {
 	if w.opt.NoGrace>>(s.node-1)&1 != 0 {
 		c.Lease, c.Grace = 0, 0
 	}
-	c.Machine = &machine{store.New(w.opt.Limits), s}
+	c.Machine = &machine{store.New(s.limits()), s}
 	c.Observer = w.observer(s.node)
 	s.core = replica.New(c)
 	s.status = s.core.Status()
+}
+
+// limits returns what this server allows.
+func (s *server) limits() store.Limits {
+	l := s.w.opt.Limits
+	if s.w.opt.Tight>>(s.node-1)&1 != 0 {
+		l.MaxValue /= 4
+	}
+	return l
+}
+
+// isForeign tells whether the server belongs to a cluster that has formed beside the
+// one that clients began with (rule V0). What is done there is nothing to the oracle.
+func (s *server) isForeign() bool {
+	c := s.core.View().Cluster
+	return s.w.amnesia > 0 && c != 0 && c != s.w.oracle.view.Cluster
 }
 
 func (s *server) up() bool { return s.w.nodes[s.node].up }
@@ -117,6 +138,9 @@ func (s *server) look() {
 	s.status = s.core.Status()
 	if s.status.Stats.Installs != was.Stats.Installs {
 		s.w.oracle.installed(s)
+	}
+	if c := was.View.Cluster; c != 0 && c != s.status.View.Cluster {
+		s.w.fail("V0", "%s goes over from cluster %x to cluster %x", serverText(s.self), c, s.status.View.Cluster)
 	}
 	p := &s.status.Stats
 	s.resends = (s.resends || p.Resends != was.Stats.Resends) && s.status.View == was.View && p.TransfersDone == was.Stats.TransfersDone
@@ -217,6 +241,7 @@ func (s *server) carryOut(e *replica.Effects) {
 	w := s.w
 	for i := range e.Messages {
 		m := &e.Messages[i]
+		s.goBack.sent(m)
 		if to := w.byName(m.To.Addr); to >= 0 {
 			w.send(s.node, to, body{Kind: peerMessage, Peer: m})
 		}
@@ -263,6 +288,7 @@ func (s *server) tick() {
 	s.tellTime()
 	s.core.Tick()
 	s.did()
+	s.goBack.tick(s)
 }
 
 func (s *server) lost() {
@@ -290,6 +316,7 @@ func (s *server) deliver(env *envelope, b *body, again bool) {
 	switch b.Kind {
 	case peerMessage:
 		s.w.cover.peer(s, b.Peer)
+		s.goBack.heard(s, b.Peer)
 		s.core.Deliver(*b.Peer)
 	case pingReply:
 		s.core.PingReplied(b.Call, *b.PingReply)
@@ -314,7 +341,7 @@ func (s *server) take(env *envelope, b *body, again bool) {
 	a := arrival{env: env, kind: b.Kind, committed: s.w.oracle.last(), again: again}
 	switch b.Kind {
 	case putArgs:
-		payload, err = store.PutCommand(b.Put, s.w.opt.Limits)
+		payload, err = store.PutCommand(b.Put, s.limits())
 		req.Kind, req.Session, req.Number, req.Target = replica.Update, b.Put.Session, b.Put.Number, b.Put.Target
 		a.session = requestName{b.Put.Session, b.Put.Number}
 	case getArgs:
@@ -330,6 +357,7 @@ func (s *server) take(env *envelope, b *body, again bool) {
 	s.ids++
 	req.ID, req.Payload = s.ids, payload
 	s.calls[req.ID] = a
+	s.open++
 	if err != nil {
 		var code tandem.Err
 		if !errors.As(err, &code) {
@@ -341,6 +369,11 @@ func (s *server) take(env *envelope, b *body, again bool) {
 	s.core.Submit(req)
 	if d := (decision{Abandoned, s.w.at(s.node), s.ids}); s.w.decides(d) {
 		s.core.Forget(req.ID)
+		if a, waits := s.calls[req.ID]; waits {
+			a.forgotten = true
+			s.calls[req.ID] = a
+			s.open--
+		}
 	}
 }
 
@@ -351,6 +384,9 @@ func (s *server) reply(r *replica.Reply) {
 		s.w.fail("ReplyOnce", "a reply to request %d of %s, which nobody made or which was answered already", r.ID, serverText(s.self))
 	}
 	delete(s.calls, r.ID)
+	if !a.forgotten {
+		s.open--
+	}
 	var b body
 	var err error
 	switch a.kind {
