@@ -6,7 +6,9 @@ var logs = []Mutant{
 		Name: "forward-without-transfer", Rules: []string{"L1"},
 		Story: "A backup takes forwards before it has installed this epoch's transfer.",
 		Edits: []Edit{{replicaBack, "if !u.installed {\n\t\tr.note(\"L1\"", "if !u.installed && m.Index > 1<<40 {\n\t\tr.note(\"L1\""}},
-		Open:  "A primary forwards only when its backup has said that the transfer is installed (A4), so that a forward without one has to come from a former life, which N1 refuses.",
+		Equivalent: "A forward names the view that it was made in, and both ends with their incarnations. A primary makes none in a view " +
+			"before its backup has said that it installed that view's transfer (A4), and nothing but a newer view makes the backup forget that; " +
+			"then F1 refuses the forward. A server that comes back with its disk alone (D2) would need the check.",
 	}, {
 		Name: "installed-for-ever", Rules: []string{"L1", "T3"},
 		Story: "A backup that installed a transfer counts as filled in every later view that names it.",
@@ -28,7 +30,6 @@ var logs = []Mutant{
 		Story: "What the backup did not answer is never sent again.",
 		Edits: []Edit{{replicaPeer, "if p.next != 0 {\n\t\tp.next = p.match + 1\n\t\tp.probe = true\n\t}", ""},
 			{replicaPeer, "case Gap:\n\t\tr.rewind(m)", "case Gap:"}},
-		Open: "The stalled primary reports its backup (V8), and the next transfer brings what was lost: it costs view changes and no data. A check that no view is made without a cause would see it.",
 	}, {
 		Name: "commit-beyond-the-log", Rules: []string{"L1"},
 		Story: "The backup takes the primary's commit index as it is, also where its own log ends before.",
@@ -82,7 +83,6 @@ var logs = []Mutant{
 		Name: "lost-at-the-bound", Rules: []string{"L5"},
 		Story: "When one of those that wait finds no room, those behind it are forgotten.",
 		Edits: []Edit{{replicaAsk, "q.parked = append(q.parked, waiting[i:]...)\n", "q.parked = append(q.parked, waiting[i])\n"}},
-		Open:  "The clients try again, so that nobody waits for ever. A check that each request is answered where it was sent would see it.",
 	}, {
 		Name: "time-falls", Rules: []string{"L6"},
 		Story: "The primary stamps entries with its own clock, also where that is behind the log's time.",
@@ -91,11 +91,9 @@ var logs = []Mutant{
 		Name: "own-limit-decides", Rules: []string{"L6"},
 		Story: "Whether an appended value is too large is decided by the limit of the server that applies it.",
 		Edits: []Edit{{storeMain, "ses.Reply = s.execute(c.Writes, c.MaxValue)", "ses.Reply = s.execute(c.Writes, uint64(s.limits.MaxValue))"}},
-		Open:  "All servers of a simulation have the same limits. Servers with different ones would see it.",
 	}, {
 		Name: "own-clock-after-a-failover", Rules: []string{"L6", "S4"},
 		Story: "A successor stamps entries by its own clock from the first, and where that is ahead every session expires at a stroke.",
 		Edits: []Edit{{replicaLog, "r.offset = last - r.clock\n", "r.offset = 0 * last\n"}},
-		Open:  "The log's time still never falls, and all replicas agree on it; what is wrong is its pace. A check of the time that a session lives, by an outside clock, would see it.",
 	},
 }

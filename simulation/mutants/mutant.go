@@ -58,6 +58,10 @@ var (
 	simulatedLong = simulating("1:1200")
 )
 
+// searched is the search that mutants are tried with of which a simulation sees too
+// little: all that two servers can come to within the bounds.
+var searched = []Command{{"search", "--updates", "1", "--views", "4", "--crashes", "1", "--late-pings", "--deltas", "--reports", "--run-dir="}}
+
 func simulating(seeds string) []Command {
 	return []Command{{"simulate", "--seeds", seeds, "--workers", "1", "--no-shrink", "--run-dir="}}
 }
