@@ -230,7 +230,7 @@ func (f *searchFlags) config() (search.Config, error) {
 		return cfg, usageErrorf("--random knows no stages: give one --goal at most")
 	}
 	for i, text := range f.goals {
-		goal, err := search.ParseGoal(text)
+		goal, err := search.ParseGoal(text, f.Bounds)
 		if err != nil {
 			return cfg, impossible(err)
 		}

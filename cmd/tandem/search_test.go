@@ -69,16 +69,16 @@ func TestSearchRefusesWhatMakesNoSense(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "transcript.txt")
 	require.NoError(t, os.WriteFile(bad, []byte("1. a crashes\n"), 0o600))
 	for want, args := range map[string][]string{
-		"9 servers, must be 2 to 4":          {"--servers", "9"},
-		`goal "joint" wants a server`:        {"--goal", "joint"},
-		`goal "flying=a" is unknown`:         {"--goal", "flying=a"},
-		"knows no stages":                    {"--random", "--goal", "joint=a", "--goal", "solo=b"},
-		"there must be a worker":             {"--workers", "0"},
-		"no line of it begins with bounds":   {"--replay", bad},
-		"no such file":                       {"--replay", bad + ".not"},
-		`"nobody": there is none`:            {"--mutant", "nobody"},
-		"retries need sessions":              {"--fresh", "--retries", "1"},
-		"if any flags in the group [replay ": {"--replay", bad, "--json"},
+		"9 servers, must be 2 to 4":             {"--servers", "9"},
+		`goal "joint" wants one of the servers`: {"--goal", "joint"},
+		`goal "flying=a" is unknown`:            {"--goal", "flying=a"},
+		"knows no stages":                       {"--random", "--goal", "joint=a", "--goal", "solo=b"},
+		"there must be a worker":                {"--workers", "0"},
+		`no line of it begins with "bounds"`:    {"--replay", bad},
+		"no such file":                          {"--replay", bad + ".not"},
+		`"nobody": there is none`:               {"--mutant", "nobody"},
+		"retries need sessions":                 {"--fresh", "--retries", "1"},
+		"if any flags in the group [replay ":    {"--replay", bad, "--json"},
 	} {
 		_, diagnostics, code := tandem(t, append([]string{"search"}, args...)...).all()
 		require.Equal(t, exitUsage, code, "%v: %s", args, diagnostics)

@@ -34,7 +34,7 @@ func TestAMessageIsAboutOneFlag(t *testing.T) {
 		"search --duration -1s":                   "tandem search: --duration -1s: must not be negative\n",
 		"search --memory -1":                      "tandem search: --memory -1: must not be negative\n",
 		"search --views 0":                        "tandem search: 0 views, must be 1 to 12\n",
-		"search --goal solo":                      "tandem search: goal \"solo\" wants a server",
+		"search --goal solo":                      "tandem search: goal \"solo\" wants one of the servers",
 		"simulate --seeds 0:18446744073709551615": "must be fewer than all that there are\n",
 		"simulate --seeds 1:0":                    "must not be below the first\n",
 	} {

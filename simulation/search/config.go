@@ -88,7 +88,7 @@ func (c *Config) Check() error {
 		n, low, high int
 	}{
 		{"servers", c.Servers, 2, ServersMax},
-		{"operations", c.Ops, 0, OpsMax},
+		{"updates", c.Ops, 0, OpsMax},
 		{"reads", c.Reads, 0, ReadsMax},
 		{"views", int(c.Views), 1, ViewsMax},
 		{"crashes", c.Crashes, 0, 15},

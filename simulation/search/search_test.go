@@ -114,7 +114,7 @@ func follow(t *testing.T, s *State, text string) *State {
 }
 
 func TestGoalIsReachedByAShortestWay(t *testing.T) {
-	goal, err := ParseGoal("joint=a")
+	goal, err := ParseGoal("joint=a", Bounds{Servers: 2})
 	require.NoError(t, err)
 	cfg := Config{Bounds: Bounds{Servers: 2, Ops: 1, Views: 3}, Goal: goal}
 	r := search(t, cfg)
@@ -133,9 +133,9 @@ func TestGoalIsReachedByAShortestWay(t *testing.T) {
 }
 
 func TestStagesGoOnFromOneGoalToTheNext(t *testing.T) {
-	joint, err := ParseGoal("joint=a")
+	joint, err := ParseGoal("joint=a", Bounds{Servers: 2})
 	require.NoError(t, err)
-	promoted, err := ParseGoal("solo=b,committed=1")
+	promoted, err := ParseGoal("solo=b,committed=1", Bounds{Servers: 2, Ops: 1})
 	require.NoError(t, err)
 	cfg := Config{Bounds: Bounds{Servers: 2, Ops: 1, Views: 4}, Stages: []Goal{*joint}, Goal: promoted}
 	r := search(t, cfg)
@@ -242,7 +242,7 @@ func TestImpossibleConfigurations(t *testing.T) {
 	for want, cfg := range map[string]Config{
 		"1 servers, must be 2 to 4":       {Bounds: Bounds{Servers: 1, Views: 2}},
 		"0 views, must be 1 to 12":        {Bounds: Bounds{Servers: 2}},
-		"9 operations, must be 0 to 4":    {Bounds: Bounds{Servers: 2, Views: 2, Ops: 9}},
+		"9 updates, must be 0 to 4":       {Bounds: Bounds{Servers: 2, Views: 2, Ops: 9}},
 		"retries need sessions":           {Bounds: Bounds{Servers: 2, Views: 2, Fresh: true, Retries: 1}},
 		"-1 crashes, must be 0 to 15":     {Bounds: Bounds{Servers: 2, Views: 2, Crashes: -1}},
 		"-5 states, must be 0 to":         {Bounds: Bounds{Servers: 2, Views: 2}, States: -5},
@@ -252,8 +252,8 @@ func TestImpossibleConfigurations(t *testing.T) {
 		require.ErrorIs(t, err, ErrConfig)
 		require.ErrorContains(t, err, want)
 	}
-	for _, text := range []string{"", "joint", "joint=z", "view=x", "view=-1", "flying=a"} {
-		_, err := ParseGoal(text)
+	for _, text := range []string{"", "joint", "joint=z", "solo=c", "view=x", "view=-1", "view=4", "crashes=1", "flying=a"} {
+		_, err := ParseGoal(text, Bounds{Servers: 2, Views: 3})
 		require.ErrorIs(t, err, ErrConfig, "goal %q", text)
 	}
 }

@@ -3,7 +3,6 @@ package search
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -83,7 +82,7 @@ func ReadTranscript(from io.Reader) (b Bounds, events []string, err error) {
 		return b, nil, err
 	}
 	if !found {
-		return b, nil, errors.Join(ErrReplay, errors.New("no line of it begins with "+strings.TrimSpace(boundsMark)))
+		return b, nil, fmt.Errorf("%w: no line of it begins with %q", ErrReplay, strings.TrimSpace(boundsMark))
 	}
 	return b, events, nil
 }
