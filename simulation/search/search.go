@@ -84,7 +84,8 @@ type searcher struct {
 	events  []uint64
 
 	explored, steps, count, pruned atomic.Int64
-	stage, depth                   int
+	depth                          atomic.Int64
+	stage                          int
 
 	stop  atomic.Bool
 	mu    sync.Mutex
@@ -135,7 +136,10 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 }
 
 func (s *searcher) result(end End) Result {
-	r := Result{Progress: s.progress(), End: end, Limit: s.limit, Pruned: int(s.pruned.Load())}
+	r := Result{Progress: s.progress(), End: end, Pruned: int(s.pruned.Load())}
+	if end == LimitReached { // and not a limit that was reached a moment after the end
+		r.Limit = s.limit
+	}
 	if s.wrong != nil {
 		r.Invariant, r.Detail = s.wrong.invariant, s.wrong.detail
 	}
@@ -146,7 +150,7 @@ func (s *searcher) progress() Progress {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return Progress{
-		Stage: s.stage, Depth: s.depth, Explored: int(s.explored.Load()), Found: int(s.count.Load()),
+		Stage: s.stage, Depth: int(s.depth.Load()), Explored: int(s.explored.Load()), Found: int(s.count.Load()),
 		Steps: int(s.steps.Load()), Elapsed: time.Since(s.begin), Memory: m.HeapAlloc,
 	}
 }
@@ -168,7 +172,7 @@ func (s *searcher) run(ctx context.Context, start *State) (End, *State) {
 		return GoalFound, start
 	}
 	for slices.ContainsFunc(frontier, func(part []found) bool { return len(part) > 0 }) {
-		if s.cfg.Depth > 0 && s.depth >= s.cfg.Depth {
+		if s.cfg.Depth > 0 && int(s.depth.Load()) >= s.cfg.Depth {
 			s.halt("depth")
 			break
 		}
@@ -183,9 +187,9 @@ func (s *searcher) run(ctx context.Context, start *State) (End, *State) {
 		case s.stop.Load():
 			return LimitReached, nil
 		}
-		s.depth++
+		s.depth.Add(1)
 	}
-	if s.limit != "" {
+	if s.stop.Load() {
 		return LimitReached, nil
 	}
 	return Exhausted, nil
