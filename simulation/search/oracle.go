@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/replica"
@@ -64,6 +65,7 @@ type fold struct {
 	entry  *entry  // the last
 
 	store  *store.Store
+	copies sync.Mutex // held while store is copied
 	hash   uint64
 	first  [OpsMax][]byte // the reply of each update's first execution
 	answer []byte         // to a read
@@ -79,7 +81,9 @@ func (x *explorer) then(f *fold, e *entry) *fold {
 	}
 	g := &fold{index: f.index + 1, entry: e, first: f.first}
 	g.prefix = append(append(g.prefix, f.prefix...), f)
+	f.copies.Lock() // see server.copy
 	g.store = f.store.Clone().(*store.Store)
+	f.copies.Unlock()
 	reply := g.store.Apply(e.Entry)
 	if op, ok := x.operation[string(e.Payload)]; ok && g.first[op] == nil {
 		g.first[op] = reply

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"sync"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/replica"
@@ -18,6 +19,7 @@ type server struct {
 	life   int
 	self   tandem.Server
 	core   *replica.Replica
+	copies sync.Mutex     // held while core is copied
 	disk   []confirmation // that the disk owes, in order
 	status replica.Status
 	ping   *ping // what it would tell the view service now
@@ -44,6 +46,14 @@ func (s *server) has(index uint64) *entry {
 		return nil
 	}
 	return s.entries[index-s.base-1]
+}
+
+// copy returns a copy of the core. One is made at a time, for the trees of a store
+// note in themselves that they were copied.
+func (s *server) copy() *replica.Replica {
+	s.copies.Lock()
+	defer s.copies.Unlock()
+	return s.core.Clone()
 }
 
 // outcome is what a step of a server or of the view service came to.
@@ -107,7 +117,7 @@ func (x *explorer) take(s *server, ev event, take func(*replica.Replica)) (o *ou
 			o = &outcome{broken: broken}
 		}
 	}()
-	next := &server{place: s.place, life: s.life, self: s.self, core: s.core.Clone(), disk: s.disk}
+	next := &server{place: s.place, life: s.life, self: s.self, core: s.copy(), disk: s.disk}
 	take(next.core)
 	if ev.kind == diskConfirms {
 		next.disk = s.disk[1:]
