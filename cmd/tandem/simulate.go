@@ -270,8 +270,17 @@ func (f *simulateFlags) options(seed uint64) simulation.Options {
 		}
 	}
 	if f.clients > 0 {
-		if o.Limits.MaxSessions > 0 { // drawn with the clients in mind
-			o.Limits.MaxSessions += max(0, f.clients-o.Clients)
+		if more := f.clients - o.Clients; more > 0 { // limits are drawn with the clients in mind
+			if o.Limits.MaxSessions > 0 {
+				o.Limits.MaxSessions += more
+			}
+			// Or sessions expire, and attempts are given up, while they wait behind
+			// those of others, and what takes their place makes the queue longer.
+			queue := 2 * int64(f.clients) * (o.DiskMillis + o.LatencyMillis + 1)
+			o.Clerk.AttemptTicks = max(o.Clerk.AttemptTicks, int(queue/o.TickMillis)+1)
+			if o.Limits.SessionTTLMillis > 0 {
+				o.Limits.SessionTTLMillis = max(o.Limits.SessionTTLMillis, 4*queue)
+			}
 		}
 		o.Clients = f.clients
 	}
