@@ -174,7 +174,9 @@ func (r *Replica) trim() {
 	case r.authority == Joint:
 		floor = min(floor, r.peer.match)
 	}
-	to, bytes := l.base, l.bytes
+	// At a primary what is in flight does not count, or under load nothing would
+	// stay. (At a backup there is little of it.)
+	to, bytes := l.base, l.bytes-r.requests.uncommittedBytes
 	for to < floor && (floor-to > uint64(r.cfg.MaxEntriesToRetain) || bytes > r.cfg.MaxBytesToRetain) {
 		to++
 		bytes -= entrySize(l.at(to))

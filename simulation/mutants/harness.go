@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -124,26 +125,31 @@ func writeOverlay(dir string, changed map[string]string) (path string, err error
 	if err != nil {
 		return "", fmt.Errorf("writing the overlay: %w", err)
 	}
-	path = filepath.Join(dir, "overlay.json")
+	path = overlayBeside(filepath.Join(dir, "tandem"))
 	if err := os.WriteFile(path, list, 0o600); err != nil {
 		return "", fmt.Errorf("writing the overlay: %w", err)
 	}
 	return path, nil
 }
 
+// overlayBeside returns where the overlay of a build is.
+func overlayBeside(binary string) string { return filepath.Join(filepath.Dir(binary), "overlay.json") }
+
 // answer is what the harness reads of a command's JSON. Every command that
 // mutants are tried with says at least this.
 type answer struct {
-	Verdict  string `json:"verdict"` // held, broken or unknown
-	Why      string `json:"why"`
-	Runs     uint64 `json:"runs"`
-	Events   uint64 `json:"events"`
-	States   uint64 `json:"states"`
-	Failures []struct {
-		Invariant string `json:"invariant"`
-		Detail    string `json:"detail"`
-		Seed      uint64 `json:"seed"`
-	} `json:"failures"`
+	Verdict  string    `json:"verdict"` // held, broken or unknown
+	Why      string    `json:"why"`
+	Runs     uint64    `json:"runs"`
+	Events   uint64    `json:"events"`
+	States   uint64    `json:"states"`
+	Failures []failure `json:"failures"`
+}
+
+type failure struct {
+	Invariant string `json:"invariant"`
+	Detail    string `json:"detail"`
+	Seed      uint64 `json:"seed"`
 }
 
 // The verdicts that a command gives.
@@ -158,6 +164,42 @@ var (
 	errNoVerdict = errors.New("no verdict")
 	errTooLong   = errors.New("the time was up")
 )
+
+// run runs a command on a build, by the path of its binary. One that takes longer
+// than the limit is ended.
+func (h *Harness) run(ctx context.Context, binary string, c Command, limit time.Duration) (answer, error) {
+	if c.isTest() {
+		return h.test(ctx, overlayBeside(binary), c, limit)
+	}
+	return ask(ctx, binary, c, limit)
+}
+
+// failedTest finds the innermost test that failed in what go test says.
+var failedTest = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
+
+// test runs tests of the tree with what a mutant changes.
+func (h *Harness) test(ctx context.Context, overlay string, c Command, limit time.Duration) (a answer, err error) {
+	ctx, stop := context.WithTimeoutCause(ctx, limit, errTooLong)
+	defer stop()
+	args := append([]string{c[1], "-count=1", "-overlay", overlay}, c[2:]...)
+	cmd := exec.CommandContext(ctx, c[0], args...)
+	cmd.Dir = h.Root
+	out, ran := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return a, fmt.Errorf("%s, with %s to run: %w", c, limit, context.Cause(ctx))
+	}
+	failed := failedTest.FindAllSubmatch(out, -1)
+	switch {
+	case ran == nil:
+		a.Verdict = verdictHeld
+	case len(failed) == 0:
+		return a, fmt.Errorf("%s: %w: %v: %s", c, errNoVerdict, ran, out[:min(len(out), 2000)])
+	default:
+		a.Verdict = verdictBroken
+		a.Failures = []failure{{Invariant: string(failed[len(failed)-1][1]), Detail: "the replica's own test"}}
+	}
+	return a, nil
+}
 
 // ask runs a binary and reads its answer. A run that takes longer than the limit
 // is ended.
@@ -204,7 +246,7 @@ func (h *Harness) Control(ctx context.Context, list []Mutant) error {
 				continue
 			}
 			passed[c.String()] = true
-			a, err := ask(ctx, binary, c, controlLimits*h.Limit)
+			a, err := h.run(ctx, binary, c, controlLimits*h.Limit)
 			if err != nil {
 				return fmt.Errorf("the product unchanged: %w", err)
 			}
@@ -230,7 +272,7 @@ func (h *Harness) Try(ctx context.Context, m *Mutant) Result {
 	defer os.RemoveAll(filepath.Dir(binary))
 	start := time.Now()
 	for _, c := range m.Run {
-		a, err := ask(ctx, binary, c, h.Limit)
+		a, err := h.run(ctx, binary, c, h.Limit)
 		r.Command, r.Runs, r.Events, r.States = c.String(), a.Runs, a.Events, a.States
 		r.Millis = time.Since(start).Milliseconds()
 		if errors.Is(err, errTooLong) {

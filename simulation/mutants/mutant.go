@@ -44,11 +44,19 @@ type Edit struct {
 	Old, New string
 }
 
-// Command is the arguments of a run of cmd/tandem, without --json.
+// Command is the arguments of a run of cmd/tandem, without --json; or, if it begins
+// with "go", a run of the cores' own tests, for the little that they alone see.
 type Command []string
 
 // String returns the command as one would type it.
-func (c Command) String() string { return "tandem " + strings.Join(c, " ") }
+func (c Command) String() string {
+	if c.isTest() {
+		return strings.Join(c, " ")
+	}
+	return "tandem " + strings.Join(c, " ")
+}
+
+func (c Command) isTest() bool { return c[0] == "go" }
 
 // The simulations that mutants are tried with. They end at the first failure, so
 // what a mutant costs is up to the seed that catches it. One worker, so that the

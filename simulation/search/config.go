@@ -23,10 +23,13 @@ var ErrConfig = errors.New("search: impossible configuration")
 // Bounds say what may happen in a search, and how often. What they do not bound
 // happens as often as it likes, in every order.
 type Bounds struct {
-	Servers int  `json:"servers"` // 2 to ServersMax; they are called a, b, c, d
-	Ops     int  `json:"ops"`     // updates, each by a client of its own; 0 to OpsMax
-	Reads   int  `json:"reads"`   // 0 to ReadsMax
-	Views   uint `json:"views"`   // the highest view number, 1 to ViewsMax
+	Servers int `json:"servers"` // 2 to ServersMax; they are called a, b, c, d
+	Ops     int `json:"ops"`     // updates, each by a client of its own; 0 to OpsMax
+	Reads   int `json:"reads"`   // 0 to ReadsMax
+	// Views is the highest view number, 1 to ViewsMax. What would make a higher one
+	// does not happen: the last view, for one, is not acknowledged while an idle
+	// server is alive, since that names it at once.
+	Views   uint `json:"views"`
 	Crashes int  `json:"crashes"` // times that a server loses its memory; it comes back under its address
 	Retries int  `json:"retries"` // times that a client sends an update again, for each update
 	Resends int  `json:"resends"` // times that a primary sends again, or sends a heartbeat, all together
@@ -34,8 +37,10 @@ type Bounds struct {
 	// Deltas lets a server that returns get what is missing alone (rule T4).
 	Deltas bool `json:"deltas"`
 	// AllSuspicions lets the view service suspect any server at any time.
-	// Otherwise it does when a new view comes of it at once; others can be
-	// put off until one does.
+	// Otherwise it does when a new view comes of it at once. Others can be put
+	// off until one does, with the pings that would come in between, but for one
+	// thing: while a life is suspected, a ping of its address's former life is
+	// heard (rule V2).
 	AllSuspicions bool `json:"all_suspicions"`
 	// LatePings lets pings arrive that their sender has overtaken (rule V2).
 	// Otherwise a server's ping says what it would say now.

@@ -121,6 +121,9 @@ func (p *drawing) arrow(at float64, s *Step) {
 	case suspects:
 		p.mark(monitorNode, at, diagram.Fault, "suspects "+string(rune('a'+e.place)), s.Event)
 		return
+	case coolsDown:
+		p.mark(monitorNode, at, diagram.Note, string(rune('a'+e.place))+" is well again", s.Event)
+		return
 	case crashes:
 		p.mark(server, at, diagram.Crash, "crash", s.Event)
 		return

@@ -17,6 +17,7 @@ const (
 	hearsPing     eventKind = iota + 1 // the view service takes a ping
 	hearsLatePing                      // one that a later one has overtaken
 	suspects                           // the view service suspects a server
+	coolsDown                          // a server has pinged long enough since it was reported
 	learns                             // a server learns what the view service announced
 	delivers                           // a server takes a message
 	submits                            // a client sends an update
@@ -51,6 +52,8 @@ func (x *explorer) text(e event) string {
 		return fmt.Sprintf("monitor <- late ping of %s", x.pings.at(e.arg))
 	case suspects:
 		return fmt.Sprintf("monitor suspects %s", who)
+	case coolsDown:
+		return fmt.Sprintf("monitor counts %s as well again", who)
 	case learns:
 		return fmt.Sprintf("%s learns of %s", who, x.announced.at(e.arg))
 	case delivers:
@@ -190,6 +193,9 @@ func (s *State) eachPing(i int, do func(event)) {
 	}
 	if s.knows(i) {
 		do(event{suspects, place, uint32(s.lifeKnown(i))})
+		if s.x.cfg.Reports {
+			do(event{coolsDown, place, uint32(s.lifeKnown(i))})
+		}
 	}
 }
 
@@ -230,6 +236,8 @@ func (s *State) into(t *State, e event) (changed bool, v *violation) {
 			return false, nil
 		}
 		return s.intoService(t, o)
+	case coolsDown:
+		return s.intoService(t, x.stepService(s.service, e, s.serviceTakes(e)))
 	case crashes:
 		s.intoCrash(t, e)
 		return true, nil
@@ -278,6 +286,9 @@ func (s *State) serviceTakes(e event) func(*view.Service) {
 	if e.kind == suspects {
 		return func(c *view.Service) { c.Suspect(s.x.name(int(e.place), int(e.arg))) }
 	}
+	if e.kind == coolsDown {
+		return func(c *view.Service) { c.CoolDown(s.x.name(int(e.place), int(e.arg))) }
+	}
 	return s.service.hears(s.x.pings.at(e.arg), e.kind == hearsLatePing)
 }
 
@@ -288,7 +299,7 @@ func (s *State) rules(e event) []note {
 	x.notes = nil
 	switch e.kind {
 	case crashes:
-	case hearsPing, hearsLatePing, suspects:
+	case hearsPing, hearsLatePing, suspects, coolsDown:
 		x.takeService(s.service, e, s.serviceTakes(e))
 	default:
 		n := s.servers[e.place]
@@ -392,7 +403,7 @@ func (s *State) within(o *outcome) bool {
 func (s *State) intoService(t *State, o *outcome) (bool, *violation) {
 	switch {
 	case o.broken != nil:
-		return false, &violation{o.broken.Invariant, "found by the view service: " + o.broken.Detail}
+		return false, &violation{o.broken.Invariant, "found by a core: " + o.broken.Detail}
 	case o.nothing || !s.within(o):
 		return false, nil
 	}
@@ -410,7 +421,7 @@ func (s *State) intoService(t *State, o *outcome) (bool, *violation) {
 // intoServer is the state with a server where a step led it.
 func (s *State) intoServer(t *State, e event, o *outcome) (bool, *violation) {
 	if o.broken != nil {
-		return false, &violation{o.broken.Invariant, "found by " + name(s.servers[e.place].self) + ": " + o.broken.Detail}
+		return false, &violation{o.broken.Invariant, "found by a core: " + o.broken.Detail}
 	}
 	asked := e.kind == submits || e.kind == asks || e.kind == sendsAgain
 	if o.nothing && !asked {

@@ -116,13 +116,13 @@ func (s *State) mayCommit(n *server) bool {
 }
 
 // serves tells whether somebody serves: the view is active, and its primary has
-// authority and knows.
+// authority and knows, and nothing waits at it.
 func (s *State) serves() bool {
 	v := s.service.view
 	p := s.find(v.PrimaryServer())
 	return p != nil && s.service.active == v.Viewnum && p.status.View == v &&
 		(p.status.Authority == replica.Solo || (p.status.Authority == replica.Joint && p.status.BackupInSync)) &&
-		p.status.Applied == p.status.Last
+		p.status.Applied == p.status.Last && p.status.Waiting == 0
 }
 
 // hopeful tells whether a member of the in-sync set still lives, so that service

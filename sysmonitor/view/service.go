@@ -198,6 +198,14 @@ func (s *Service) Suspect(who tandem.Server) {
 	}
 }
 
+// CoolDown says that the server has pinged for long enough since it was reported
+// (rule V8), whatever the countdown says; a search may fire it at will.
+func (s *Service) CoolDown(who tandem.Server) {
+	if k := s.state.known(who); s.lost == "" && k != nil && k.cooling {
+		s.step([]Command{{Kind: CooledDown, Server: who}})
+	}
+}
+
 // Hint says that the server may be gone (rule V7): a connection of its closed,
 // say. It is suspected unless it pings within HintPings intervals.
 func (s *Service) Hint(who tandem.Server) {
