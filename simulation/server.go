@@ -219,10 +219,12 @@ func (w *World) diskDelay(d decision, usual int64) int64 {
 }
 
 func (s *server) confirmed(generation, last uint64) {
-	if generation == s.generation {
-		last = max(last, s.onDisk)
-	}
-	s.generation, s.onDisk = generation, last
+	switch {
+	case generation > s.generation:
+		s.generation, s.onDisk = generation, last
+	case generation == s.generation:
+		s.onDisk = max(s.onDisk, last)
+	} // or else it is late word of what has been replaced since
 	s.tellTime()
 	s.core.Durable(generation, last)
 	s.did()

@@ -58,13 +58,10 @@ func (c Command) String() string {
 
 func (c Command) isTest() bool { return c[0] == "go" }
 
-// The simulations that mutants are tried with. They end at the first failure, so
-// what a mutant costs is up to the seed that catches it. One worker, so that the
-// runs it took are always the same.
-var (
-	simulated     = simulating("1:400")
-	simulatedLong = simulating("1:1200")
-)
+// simulated is the simulation that mutants are tried with. It ends at the first
+// failure, so what a mutant costs is up to the seed that catches it. One worker, so
+// that the runs it took are always the same.
+var simulated = simulating("1:400")
 
 // searched is the search that mutants are tried with of which a simulation sees too
 // little: all that two servers can come to within the bounds.
