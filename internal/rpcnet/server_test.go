@@ -3,6 +3,7 @@ package rpcnet
 import (
 	"bytes"
 	"encoding/gob"
+	"errors"
 	"log"
 	"log/slog"
 	"net"
@@ -341,7 +342,8 @@ func TestCloseCutsEverythingAndWaits(t *testing.T) {
 	require.NoFileExists(t, addr)
 	for _, ch := range results {
 		if r := await(t, ch); r.err != nil {
-			require.ErrorIs(t, r.err, ErrConnLost)
+			// Those that had not arrived may not have left, either.
+			require.True(t, errors.Is(r.err, ErrConnLost) || errors.Is(r.err, ErrNotSent), "%v", r.err)
 			require.NotErrorIs(t, r.err, ErrClosed)
 		}
 	}
