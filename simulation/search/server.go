@@ -108,15 +108,7 @@ func (x *explorer) step(s *server, ev event, take func(*replica.Replica)) *outco
 }
 
 func (x *explorer) take(s *server, ev event, take func(*replica.Replica)) (o *outcome) {
-	defer func() {
-		if err := recover(); err != nil {
-			broken, ok := err.(*tandem.InvariantError)
-			if !ok {
-				panic(fmt.Sprintf("%v, when %s", err, x.text(ev)))
-			}
-			o = &outcome{broken: broken}
-		}
-	}()
+	defer x.catch(ev, &o)
 	next := &server{place: s.place, life: s.life, self: s.self, core: s.copy(), disk: s.disk}
 	take(next.core)
 	if ev.kind == diskConfirms {
@@ -125,6 +117,18 @@ func (x *explorer) take(s *server, ev event, take func(*replica.Replica)) (o *ou
 	o = x.settle(next)
 	o.nothing = o.server == s && len(o.sends) == 0 && len(o.replies) == 0
 	return o
+}
+
+// catch is deferred around a step: an invariant that a core finds broken is what the
+// step came to. Any other panic goes on, and says in which event.
+func (x *explorer) catch(ev event, o **outcome) {
+	switch err := recover().(type) {
+	case nil:
+	case *tandem.InvariantError:
+		*o = &outcome{broken: err}
+	default:
+		panic(fmt.Sprintf("%v, when %s", err, x.text(ev)))
+	}
 }
 
 // settle carries out what a core wants done, and returns the state it comes to.

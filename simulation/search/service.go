@@ -63,15 +63,7 @@ func (x *explorer) stepService(s *service, ev event, take func(*view.Service)) *
 }
 
 func (x *explorer) takeService(s *service, ev event, take func(*view.Service)) (o *outcome) {
-	defer func() {
-		if err := recover(); err != nil {
-			broken, ok := err.(*tandem.InvariantError)
-			if !ok {
-				panic(fmt.Sprintf("%v, when %s", err, x.text(ev)))
-			}
-			o = &outcome{broken: broken}
-		}
-	}()
+	defer x.catch(ev, &o)
 	core := s.core.Clone()
 	take(core)
 	for e := core.Take(); e.Record != nil; e = core.Take() {
