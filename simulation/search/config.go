@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -167,6 +168,30 @@ func (c *Config) limit(p Progress) string {
 		return "states"
 	}
 	return ""
+}
+
+// watch looks at the limits and tells the progress, until done is closed or the
+// context is done.
+func (c *Config) watch(ctx context.Context, done <-chan struct{}, progress func() Progress, halt func(limit string)) {
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+			halt("interrupted")
+			return
+		case <-tick.C:
+		}
+		p := progress()
+		if limit := c.limit(p); limit != "" {
+			halt(limit)
+		}
+		if c.Progress != nil {
+			c.Progress(p)
+		}
+	}
 }
 
 func (c *Config) workers() int {

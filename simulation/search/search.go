@@ -160,7 +160,7 @@ func (s *searcher) progress() Progress {
 func (s *searcher) run(ctx context.Context, start *State) (End, *State) {
 	watched := make(chan struct{})
 	var watching sync.WaitGroup
-	watching.Go(func() { s.watch(ctx, watched) })
+	watching.Go(func() { s.cfg.watch(ctx, watched, s.progress, s.halt) })
 	defer func() { close(watched); watching.Wait() }()
 
 	frontier := [][]found{{{State: *start}}}
@@ -203,29 +203,6 @@ func (s *searcher) halt(limit string) {
 		s.limit = limit
 	}
 	s.stop.Store(true)
-}
-
-// watch looks at the limits and tells the progress.
-func (s *searcher) watch(ctx context.Context, done <-chan struct{}) {
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-			s.halt("interrupted")
-			return
-		case <-tick.C:
-		}
-		p := s.progress()
-		if limit := s.cfg.limit(p); limit != "" {
-			s.halt(limit)
-		}
-		if s.cfg.Progress != nil {
-			s.cfg.Progress(p)
-		}
-	}
 }
 
 // level looks at all states of one depth and returns those of the next, in

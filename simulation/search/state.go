@@ -150,11 +150,6 @@ func (s *State) Answered() int {
 // Crashes returns how often a server has lost its memory.
 func (s *State) Crashes() int { return int(s.oracle.crashes) }
 
-// Sent tells whether a message of a kind was ever sent.
-func (s *State) Sent(kind replica.Kind) bool {
-	return slices.ContainsFunc(s.sent.members, func(m *message) bool { return m.Kind == kind })
-}
-
 // find returns the server with that very incarnation, nil if that life is over.
 func (s *State) find(who tandem.Server) *server {
 	for i := range s.x.cfg.Servers {

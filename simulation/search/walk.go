@@ -33,7 +33,7 @@ func Walk(ctx context.Context, cfg Config, seed uint64) (Result, error) {
 	w := &walker{cfg: &cfg, seed: seed, begin: time.Now()}
 	watched := make(chan struct{})
 	var watching, walking sync.WaitGroup
-	watching.Go(func() { w.watch(ctx, watched) })
+	watching.Go(func() { w.cfg.watch(ctx, watched, w.progress, w.halt) })
 	for range cfg.workers() {
 		walking.Go(w.walks)
 	}
@@ -74,26 +74,8 @@ func (w *walker) end(r Result) {
 	w.result = r
 }
 
-func (w *walker) watch(ctx context.Context, done <-chan struct{}) {
-	tick := time.NewTicker(250 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-			w.end(Result{End: LimitReached, Limit: "interrupted"})
-			return
-		case <-tick.C:
-		}
-		if limit := w.cfg.limit(w.progress()); limit != "" {
-			w.end(Result{End: LimitReached, Limit: limit})
-		}
-		if w.cfg.Progress != nil {
-			w.cfg.Progress(w.progress())
-		}
-	}
-}
+// halt ends the search at a limit.
+func (w *walker) halt(limit string) { w.end(Result{End: LimitReached, Limit: limit}) }
 
 // walks goes one walk after the other.
 func (w *walker) walks() {
