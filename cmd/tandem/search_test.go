@@ -89,9 +89,6 @@ func TestSearchRefusesWhatMakesNoSense(t *testing.T) {
 // The whole of it: a mistake is built in, found, and its way goes again, but only
 // where the mistake is.
 func TestSearchFindsAMutant(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the command twice")
-	}
 	dir := t.TempDir()
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
