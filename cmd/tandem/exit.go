@@ -10,10 +10,11 @@ import (
 // The exit statuses. That of a usage error is EX_USAGE of sysexits.h, so that no
 // script takes a mistyped flag for a verdict.
 const (
-	exitHeld    = 0
-	exitBroken  = 1
-	exitUnknown = 2
-	exitUsage   = 64
+	exitHeld    = 0  // so it is, or it is done
+	exitBroken  = 1  // it is not: an invariant is broken, a key absent
+	exitUnknown = 2  // nobody can tell
+	exitFailed  = 3  // it could not be done, and was not
+	exitUsage   = 64 // the command line was not understood
 )
 
 // The verdicts, as they stand in JSON.
@@ -38,6 +39,20 @@ func concluded(verdict string) error {
 	return &verdictError{verdict}
 }
 
+// failedError ends a command that did not do what was asked, for sure.
+type failedError struct{ error }
+
+// Unwrap returns why.
+func (e *failedError) Unwrap() error { return e.error }
+
+// failed returns the error that ends a command with exitFailed, nil for nil.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failedError{err}
+}
+
 // statusError ends a command with the status of the process that it ran in its
 // place, which has told everything.
 type statusError struct{ status int }
@@ -60,6 +75,7 @@ func exitStatus(cmd *cobra.Command, err error, started bool) int {
 	var verdict *verdictError
 	var status *statusError
 	var usage *usageError
+	var failed *failedError
 	switch {
 	case err == nil:
 		return exitHeld
@@ -72,6 +88,9 @@ func exitStatus(cmd *cobra.Command, err error, started bool) int {
 	case errors.As(err, &usage) || !started:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\ntry: %s --help\n", cmd.CommandPath(), err, cmd.CommandPath())
 		return exitUsage
+	case errors.As(err, &failed):
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", cmd.CommandPath(), err)
+		return exitFailed
 	default:
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %v\n", cmd.CommandPath(), err)
 		return exitUnknown

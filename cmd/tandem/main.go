@@ -1,42 +1,52 @@
-// Command tandem checks Tandem, and will in time run it: each subcommand does one
-// thing, and says with --help what its words mean.
+// Command tandem runs Tandem and checks it: each subcommand does one thing, and says
+// with --help what its words mean.
 //
+//	tandem up          runs a whole cluster: a view service and servers
+//	tandem monitor     runs a view service
+//	tandem server      runs a key/value server
+//	tandem get, put, puthash, append, delete, cas, keys
+//	                   read and change what a cluster holds
+//	tandem shell       does the same at a prompt
+//	tandem status      tells who does what in a cluster, and how it is
+//	tandem dump, load  write the whole store to JSON Lines, and read it back
+//	tandem torture     breaks real processes, and judges what clients saw
 //	tandem simulate    runs the protocol in a world that goes wrong, from seeds
 //	tandem search      looks at every state that it can get into, within bounds
 //	tandem mutants     breaks the protocol on purpose and sees whether that shows
+//	tandem version     tells what this is built from
 //
 // # Conventions
 //
 // Standard output has the answer and nothing else; with --json that is one JSON
-// object. Diagnostics and progress go to standard error, progress only if that
-// is a terminal or with --progress. The exit status is
+// object, or one a line where there are many. Diagnostics, logs and progress go to
+// standard error, progress only if that is a terminal or with --progress. The exit
+// status is
 //
-//	0   held: what was asked for is so
-//	1   broken: it is not, and the answer says how
-//	2   unknown: stopped before it could tell, or something around it failed
+//	0   yes: it is done, or what was asked for is so
+//	1   no: a key is absent, a comparison failed, an invariant is broken
+//	2   unknown: an update may or may not have run, or a check was stopped
+//	3   failed: it could not be done, and was not
 //	64  the command line was not understood, and nothing was done
 //
-// Ctrl-C ends a run where it stands: what was done so far is told, and the
-// verdict is unknown unless something had broken already.
+// Every flag can be set by an environment variable, TANDEM_ and its name in
+// capitals: --monitor by TANDEM_MONITOR.
+//
+// Ctrl-C ends a check where it stands: what was done so far is told, and the
+// verdict is unknown unless something had broken already. It has a server leave in
+// order; a second one ends it at once.
 package main
 
 import (
 	"context"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal asks for an end; a second one is not to be caught any more.
-	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(run(interruptible(context.Background()), os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // run carries out a command line and returns the exit status.
@@ -60,17 +70,42 @@ func newRootCommand() (root *cobra.Command, started *bool) {
 backup, the primary forwards each update to the backup before it answers, and
 clients retry until they know that their request ran once.
 
-The commands here check that. The words and the rules (V1, A3 ...) are told in
-docs/protocol.md.
+The words and the rules (V1, A3 ...) are told in docs/protocol.md, how to run it in
+docs/operating.md, and how it is checked in docs/checking.md.
 
-Exit status: 0 held, 1 broken, 2 unknown, 64 the command line was not understood.`,
+Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was done;
+64 the command line was not understood.`,
+		Example: `  tandem up                    # a cluster on this machine, to play with
+  tandem put greeting hello    # in another terminal
+  tandem get greeting
+  tandem status`,
 		Args:              cobra.NoArgs,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return setFromEnvironment(cmd) },
 	}
-	root.AddCommand(newSimulateCommand(), newSearchCommand(), newMutantsCommand())
+	root.SetUsageTemplate(root.UsageTemplate() + envUsage)
+	root.SetHelpCommand(newHelpCommand())
+	cobra.EnableCommandSorting = false // they stand in the order in which one meets them
+	for _, group := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"serve", "Run a cluster:", []*cobra.Command{}},
+		{"use", "Use it:", []*cobra.Command{}},
+		{"check", "Check it:", []*cobra.Command{
+			newSimulateCommand(),
+			newSearchCommand(),
+			newMutantsCommand(),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		for _, cmd := range group.commands {
+			cmd.GroupID = group.id
+			root.AddCommand(cmd)
+		}
+	}
 	noteStart(root, started)
 	return root, started
 }
@@ -86,5 +121,21 @@ func noteStart(cmd *cobra.Command, started *bool) {
 	}
 	for _, sub := range cmd.Commands() {
 		noteStart(sub, started)
+	}
+}
+
+// newHelpCommand returns the command help. Cobra's own takes a topic that is not
+// there for understood.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			topic, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageErrorf("no help about %q: there is no such command", strings.Join(args, " "))
+			}
+			return topic.Help()
+		},
 	}
 }

@@ -51,7 +51,8 @@ var layers = map[string]layer{
 	// Above the shells.
 	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {
-		rooms:   []string{"simulation", "simulation/search", "simulation/diagram", "simulation/runfolder", "simulation/mutants"},
+		rooms: []string{".", "sysmonitor", "kvservice",
+			"simulation", "simulation/search", "simulation/diagram", "simulation/runfolder", "simulation/mutants"},
 		foreign: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
 	},
 
