@@ -135,6 +135,7 @@ func newHelpCommand() *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return usageErrorf("no help about %q: there is no such command", strings.Join(args, " "))
 			}
+			topic.InitDefaultHelpFlag() // which Execute adds to a command that it runs
 			return topic.Help()
 		},
 	}
