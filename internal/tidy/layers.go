@@ -48,6 +48,9 @@ var layers = map[string]layer{
 	"kvservice": {rooms: []string{".", "kvservice/replica", "kvservice/store", "kvservice/clerk",
 		"sysmonitor", "internal/rpcnet"}},
 
+	// Processes of the binary.
+	"internal/cluster": {},
+
 	// Above the shells.
 	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {

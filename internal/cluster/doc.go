@@ -1,0 +1,10 @@
+// Package cluster runs Tandem as operating-system processes: a view service and
+// servers, each a process of the tandem binary, on this host or, by a command
+// such as ssh, on another.
+//
+// A [Process] is one of them. It is told to end by its standard input (the
+// flag --until-eof): a line for a departure in order, and the end of the input
+// for an end at once. The operating system closes that input when the process
+// that holds its other side ends, in whatever way, so children do not outlive
+// who started them, also where no signal reaches, as over ssh.
+package cluster
