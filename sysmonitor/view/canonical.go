@@ -53,6 +53,7 @@ func (s *Service) AppendState(b []byte) []byte {
 	st := &s.state
 	b = appendView(b, st.view)
 	b = binary.AppendUvarint(b, st.cluster)
+	b = appendIDs(b, st.abandoned)
 	b = binary.AppendUvarint(b, uint64(st.active))
 	b = appendServers(b, st.inSync)
 	b = appendBool(b, st.reported)

@@ -8,9 +8,12 @@ const (
 	AddrMax = 512
 	// HistoryMax is how many changes of view are remembered for Status.
 	HistoryMax = 32
-	// HeldMax is how many pings wait for a record to become durable. One beyond
-	// it is answered with ErrBusy, and changes nothing.
+	// HeldMax is how many pings wait for a record to become durable. When there is
+	// one more, the one that has waited for longest is answered with ErrBusy; all
+	// count as heard, so that a slow disk makes no server suspected.
 	HeldMax = 1024
+	// AbandonedMax is how many clusters that were given up are remembered (rule V0).
+	AbandonedMax = 16
 	// livesMax is how many lives of one address the detector remembers.
 	livesMax = 4
 )

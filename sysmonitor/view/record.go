@@ -19,10 +19,29 @@ type Record struct {
 	// BackupLost: the view's backup restarted under its name and is to be
 	// dropped (rule V6) as soon as the primary is live.
 	BackupLost bool
+
+	// Abandoned holds the ids of the clusters that were given up here (rule V0),
+	// the oldest first, AbandonedMax of them at most. See StartOver.
+	Abandoned []uint64
+}
+
+// StartOver returns the record from which a new cluster begins in the place of
+// this one's, which is given up with all its data: there is no view, and the id
+// is among the abandoned ones, so that servers which still ping with it are
+// refused for what they are and do not read as memory lost (rule V0).
+func (r Record) StartOver() Record {
+	abandoned := append([]uint64(nil), r.Abandoned...)
+	if r.View.Cluster != 0 {
+		abandoned = append(abandoned, r.View.Cluster)
+	}
+	if n := len(abandoned); n > AbandonedMax {
+		abandoned = abandoned[n-AbandonedMax:]
+	}
+	return Record{Number: r.Number + 1, View: tandem.View{Group: r.View.Group}, Abandoned: abandoned}
 }
 
 // recordVersion is the first byte of an encoded Record.
-const recordVersion = 1
+const recordVersion = 2
 
 // ErrBadRecord is wrapped by every error about a record that cannot be one.
 var ErrBadRecord = errors.New("not a record of the view service")
@@ -35,7 +54,8 @@ func (r Record) AppendBinary(b []byte) ([]byte, error) {
 	b = appendView(b, r.View)
 	b = binary.AppendUvarint(b, uint64(r.Active))
 	b = appendServers(b, r.InSync)
-	return appendBool(b, r.BackupLost), nil
+	b = appendBool(b, r.BackupLost)
+	return appendIDs(b, r.Abandoned), nil
 }
 
 // MarshalBinary returns the record's encoding; see AppendBinary.
@@ -55,6 +75,7 @@ func (r *Record) UnmarshalBinary(b []byte) error {
 	got.Active = d.uint()
 	got.InSync = d.servers()
 	got.BackupLost = d.bool()
+	got.Abandoned = d.ids()
 	if d.bad || len(d.rest) > 0 {
 		return fmt.Errorf("%w: %d bytes, malformed", ErrBadRecord, len(b))
 	}
@@ -69,7 +90,9 @@ func (r Record) check() error {
 	switch {
 	case r.Number == 0:
 		return bad("record number 0")
-	case v.Viewnum == 0 || v.Primary == "" || v.Primary == v.Backup || v.Backup == "" && v.BackupIncarnation != 0:
+	case v.Viewnum == 0:
+		return r.checkStartOver()
+	case v.Primary == "" || v.Primary == v.Backup || v.Backup == "" && v.BackupIncarnation != 0:
 		return bad("impossible roles")
 	case v.Cluster == 0:
 		return bad("no cluster id")
@@ -88,6 +111,23 @@ func (r Record) check() error {
 		}
 		if r.Active == v.Viewnum && m != v.PrimaryServer() && m != v.BackupServer() {
 			return bad("an in-sync server that is no member, " + name(m))
+		}
+	}
+	return r.checkAbandoned()
+}
+
+// checkStartOver is check for a record without a view, which StartOver alone makes.
+func (r Record) checkStartOver() error {
+	if r.View != (tandem.View{Group: r.View.Group}) || r.Active != 0 || len(r.InSync) > 0 || r.BackupLost || len(r.Abandoned) == 0 {
+		return fmt.Errorf("%w: it holds no view, and is not where a cluster was given up", ErrBadRecord)
+	}
+	return r.checkAbandoned()
+}
+
+func (r Record) checkAbandoned() error {
+	for i, id := range r.Abandoned {
+		if id == 0 || id == r.View.Cluster || i >= AbandonedMax {
+			return fmt.Errorf("%w: cluster %x cannot be the %d. to be given up", ErrBadRecord, id, i+1)
 		}
 	}
 	return nil
@@ -112,6 +152,14 @@ func appendServers(b []byte, list []tandem.Server) []byte {
 	b = binary.AppendUvarint(b, uint64(len(list)))
 	for _, s := range list {
 		b = appendServer(b, s)
+	}
+	return b
+}
+
+func appendIDs(b []byte, ids []uint64) []byte {
+	b = binary.AppendUvarint(b, uint64(len(ids)))
+	for _, id := range ids {
+		b = binary.AppendUvarint(b, id)
 	}
 	return b
 }
@@ -197,6 +245,18 @@ func (d *decoder) servers() []tandem.Server {
 		list = append(list, d.server())
 	}
 	return list
+}
+
+func (d *decoder) ids() []uint64 {
+	n := d.uvarint()
+	if n > AbandonedMax {
+		d.fail()
+	}
+	var ids []uint64
+	for i := uint64(0); i < n && !d.bad; i++ {
+		ids = append(ids, d.uvarint())
+	}
+	return ids
 }
 
 func (d *decoder) view() tandem.View {

@@ -76,9 +76,11 @@ func New(cfg Config) *Service {
 }
 
 // Restore returns a Service that goes on from its last durable record. The
-// cluster id is the record's; cfg.Cluster is not used. The servers that the
-// record names are given DeadPings intervals to be heard; until then they are
-// neither suspected nor chosen. The error wraps ErrBadRecord.
+// cluster id is the record's; cfg.Cluster is used only if the record holds no
+// view, since a cluster was given up (StartOver), and must not be that one's. The
+// servers that the record names are given DeadPings intervals to be heard; until
+// then they are neither suspected nor chosen. The history begins with the view as
+// it was restored. The error wraps ErrBadRecord.
 func Restore(cfg Config, r Record) (*Service, error) {
 	if err := r.check(); err != nil {
 		return nil, err
@@ -86,9 +88,16 @@ func Restore(cfg Config, r Record) (*Service, error) {
 	if r.View.Group != cfg.Group {
 		return nil, fmt.Errorf("%w: of group %d, wanted %d", ErrBadRecord, r.View.Group, cfg.Group)
 	}
-	cfg.Cluster = r.View.Cluster
+	if r.View.Viewnum > 0 {
+		cfg.Cluster = r.View.Cluster
+	}
 	s := New(cfg)
 	r.InSync = append([]tandem.Server(nil), r.InSync...)
+	r.Abandoned = append([]uint64(nil), r.Abandoned...)
+	s.state.abandoned = r.Abandoned
+	if s.state.isAbandoned(cfg.Cluster) {
+		return nil, fmt.Errorf("%w: cluster %x was given up, and cannot begin anew", ErrBadRecord, cfg.Cluster)
+	}
 	s.state.view, s.state.active = r.View, r.Active
 	s.state.inSync = append([]tandem.Server(nil), r.InSync...)
 	s.state.backupLost = r.BackupLost
@@ -106,6 +115,11 @@ func Restore(cfg Config, r Record) (*Service, error) {
 		}
 		s.state.servers = append(s.state.servers, k)
 		s.detector.add(m)
+	}
+	s.history = []Change{{View: r.View, Active: r.Active, Rule: "V10", Reason: "restored from the record"}}
+	if r.View.Viewnum == 0 {
+		s.history[0].Rule = "V0"
+		s.history[0].Reason = fmt.Sprintf("cluster %x was given up, and a new one begins", r.Abandoned[len(r.Abandoned)-1])
 	}
 	return s, nil
 }
@@ -125,10 +139,21 @@ func (s *Service) Ping(request uint64, args tandem.PingArgs) {
 		s.observe("V2", fmt.Sprintf("ping %d of %s is late, and ignored", args.Seq, name(who)))
 	}
 	if s.pending != nil {
-		s.held = append(s.held, held{request, busy})
+		s.hold(held{request, busy})
 		return
 	}
 	s.answer(request)
+}
+
+// hold has a reply wait for the pending record. Of more than HeldMax the oldest
+// is answered, with what names no view: whoever sent it has pinged many times
+// since, and does not wait for it any more.
+func (s *Service) hold(h held) {
+	s.held = append(s.held, h)
+	if len(s.held) > HeldMax {
+		s.out.Replies = append(s.out.Replies, Reply{s.held[0].request, tandem.PingReply{Err: tandem.ErrBusy, DeadPings: s.cfg.DeadPings}})
+		s.held = append(s.held[:0], s.held[1:]...)
+	}
 }
 
 // refuse returns the error that a ping is refused with, or OK, and notes what
@@ -146,6 +171,10 @@ func (s *Service) refuse(args tandem.PingArgs) tandem.Err {
 		// V0: this cluster has formed, and that server is of another.
 		s.observe("V0", fmt.Sprintf("%s is of cluster %x, and refused", name(who), args.Cluster))
 		return tandem.ErrWrongCluster
+	case s.state.isAbandoned(args.Cluster):
+		// V0: no view has formed since that cluster was given up on purpose.
+		s.observe("V0", fmt.Sprintf("%s is of cluster %x, which was given up, and refused", name(who), args.Cluster))
+		return tandem.ErrWrongCluster
 	case s.state.view.Viewnum == 0 && args.Cluster != 0:
 		// V0: whoever knows a cluster has seen a view, and this service none.
 		s.lose(fmt.Sprintf("%s knows cluster %x, and this service has made no view", name(who), args.Cluster))
@@ -153,8 +182,6 @@ func (s *Service) refuse(args tandem.PingArgs) tandem.Err {
 	case args.Viewnum > s.told.view.Viewnum:
 		s.lose(fmt.Sprintf("%s has adopted view %d, and the last that this service announced is %d", name(who), args.Viewnum, s.told.view.Viewnum))
 		return tandem.ErrLostMemory
-	case len(s.held) >= HeldMax:
-		return tandem.ErrBusy
 	case s.state.find(args.Me) < 0 && s.state.full():
 		s.observe("V2", fmt.Sprintf("%s is refused: %d servers are known, and no more allowed", name(who), s.cfg.ServersMax))
 		return tandem.ErrBusy
@@ -272,6 +299,7 @@ func (s *Service) step(commands []Command) {
 		s.pending = &r
 		out := r
 		out.InSync = append([]tandem.Server(nil), r.InSync...)
+		out.Abandoned = append([]uint64(nil), r.Abandoned...)
 		s.out.Record = &out
 	}
 }
@@ -281,10 +309,12 @@ func (s *State) record(number uint64) Record {
 	return Record{
 		Number: number, View: s.view, Active: s.active,
 		InSync: append([]tandem.Server(nil), s.inSync...), BackupLost: s.backupLost,
+		Abandoned: s.abandoned,
 	}
 }
 
-// same reports whether two records keep the same, whatever their numbers.
+// same reports whether two records of one Service keep the same, whatever their
+// numbers. The abandoned clusters never change while it lives.
 func (r Record) same(o Record) bool {
 	if r.View != o.View || r.Active != o.Active || r.BackupLost != o.BackupLost || len(r.InSync) != len(o.InSync) {
 		return false
@@ -327,7 +357,8 @@ func (s *Service) Get(args tandem.ViewArgs) (reply tandem.ViewReply, ready bool)
 		return tandem.ViewReply{Err: tandem.ErrWrongCluster}, true
 	case s.lost != "":
 		return tandem.ViewReply{Err: tandem.ErrLostMemory}, true
-	case args.Cluster != 0 && s.told.view.Viewnum > 0 && args.Cluster != s.told.view.Cluster:
+	case args.Cluster != 0 && s.told.view.Viewnum > 0 && args.Cluster != s.told.view.Cluster,
+		s.state.isAbandoned(args.Cluster):
 		return tandem.ViewReply{Err: tandem.ErrWrongCluster}, true
 	case args.Cluster != 0 && s.told.view.Viewnum == 0, args.Viewnum > s.told.view.Viewnum:
 		// V0 again, but a client's word does not silence the service: with a

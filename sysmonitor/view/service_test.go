@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -235,7 +236,8 @@ func FuzzRestore(f *testing.F) {
 		{Number: 9, View: tandem.View{Viewnum: 5, Primary: "a", PrimaryIncarnation: 4, Backup: "b", BackupIncarnation: 1 << 60, Cluster: 1}, Active: 4,
 			InSync: []tandem.Server{{Addr: "a", Incarnation: 4}}},
 		{Number: 9, View: tandem.View{Viewnum: 5, Primary: "a", Backup: "b", Cluster: 1}, Active: 5,
-			InSync: []tandem.Server{{Addr: "a"}}, BackupLost: true},
+			InSync: []tandem.Server{{Addr: "a"}}, BackupLost: true, Abandoned: []uint64{2, 1 << 63}},
+		{Number: 2, Abandoned: []uint64{2}},
 	} {
 		b, _ := r.MarshalBinary()
 		f.Add(b, []byte{0x78, 0x79, 0, 0, 0x7a, 0x30})
@@ -279,6 +281,12 @@ func TestRestoreRefuses(t *testing.T) {
 		"twice in sync":       func(r *Record) { r.InSync = []tandem.Server{{Addr: "a"}, {Addr: "a", Incarnation: 1}} },
 		"stranger in sync":    func(r *Record) { r.Active, r.InSync = 3, []tandem.Server{{Addr: "c"}} },
 		"long address":        func(r *Record) { r.View.Primary = strings.Repeat("a", AddrMax+1) },
+		"nothing":             func(r *Record) { *r = Record{Number: 3} },
+		"roles in view 0":     func(r *Record) { r.View.Viewnum, r.Active, r.InSync, r.Abandoned = 0, 0, nil, []uint64{2} },
+		"its own end":         func(r *Record) { r.Abandoned = []uint64{1} },
+		"cluster 0 given up":  func(r *Record) { r.Abandoned = []uint64{2, 0} },
+		"given up again":      func(r *Record) { *r = Record{Number: 3, Abandoned: []uint64{small().Cluster}} },
+		"too many given up":   func(r *Record) { r.Abandoned = slices.Repeat([]uint64{2}, AbandonedMax+1) },
 	} {
 		r := good
 		change(&r)
@@ -331,4 +339,53 @@ func TestBounds(t *testing.T) {
 		}
 	}
 	require.LessOrEqual(t, len(s.detector.find("a").lives), livesMax)
+}
+
+// TestStartOver: V0. From whatever record a cluster is given up, its servers are
+// refused for what they are and silence nobody, and fresh ones form a new cluster
+// from view 1 on, that remembers.
+func TestStartOver(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := New(small())
+		script(s, rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "events"))
+		if s.durable.Number == 0 {
+			return
+		}
+		old := tandem.PingArgs{Me: "a", Incarnation: 1, Seq: 1, Cluster: 1, Viewnum: uint(rapid.IntRange(0, 9).Draw(t, "number"))}
+		r := s.durable
+		for id := uint64(2); id < 2+AbandonedMax-1; id++ {
+			b, err := r.StartOver().MarshalBinary()
+			require.NoError(t, err)
+			var kept Record
+			require.NoError(t, kept.UnmarshalBinary(b))
+			require.Greater(t, kept.Number, r.Number)
+			cfg := small()
+			cfg.Cluster = id
+			s, err := Restore(cfg, kept)
+			require.NoError(t, err)
+			refused := func() {
+				s.Ping(1, old)
+				replies := s.Take().Replies
+				require.Len(t, replies, 1)
+				require.Equal(t, tandem.ErrWrongCluster, replies[0].Ping.Err)
+				require.False(t, s.LostMemory())
+				g, _ := s.Get(tandem.ViewArgs{Cluster: old.Cluster, Viewnum: old.Viewnum})
+				require.Equal(t, tandem.ErrWrongCluster, g.Err)
+			}
+			refused()
+			s.Ping(2, tandem.PingArgs{Me: "b", Incarnation: 2, Seq: 1})
+			made := s.Take().Record
+			s.Durable(made.Number)
+			s.Take()
+			refused()
+			v, _ := s.View()
+			require.Equal(t, tandem.View{Viewnum: 1, Primary: "b", PrimaryIncarnation: 2, Cluster: id}, v)
+			r = *made
+		}
+		require.Len(t, r.Abandoned, AbandonedMax-1)
+		r = r.StartOver().StartOver() // of no cluster, the second time
+		require.Len(t, r.Abandoned, AbandonedMax)
+		r.View = tandem.View{Viewnum: 1, Primary: "b", Cluster: 99}
+		require.Equal(t, append(slices.Clone(r.Abandoned[1:]), 99), r.StartOver().Abandoned, "the oldest goes")
+	})
 }

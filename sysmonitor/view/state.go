@@ -39,6 +39,9 @@ type State struct {
 	max     int    // servers remembered
 	cluster uint64 // of the first view
 	group   uint32
+	// abandoned holds the clusters that were given up here (rule V0). It never
+	// changes, and clones share it.
+	abandoned []uint64
 
 	view   tandem.View
 	active uint // the last number that was activated (rule V3)
@@ -87,6 +90,16 @@ func (s *State) isLive(who tandem.Server) bool {
 func (s *State) isSuspected(who tandem.Server) bool {
 	k := s.known(who)
 	return k == nil || k.presence == suspected
+}
+
+// isAbandoned reports whether that cluster was given up here (rule V0).
+func (s *State) isAbandoned(cluster uint64) bool {
+	for _, id := range s.abandoned {
+		if id == cluster {
+			return true
+		}
+	}
+	return false
 }
 
 // isInSync reports whether the server is in the in-sync set.

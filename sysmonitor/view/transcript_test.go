@@ -19,6 +19,7 @@ import (
 //	tick N            hint NAME        suspect NAME       durable
 //	get [WAIT] [NUMBER] [cluster=N]    view     status    history
 //	restore           (a new service from the last durable record)
+//	start-over N      (a new service that begins cluster N where this one was given up)
 //
 // A NAME is an address, or address/incarnation; a server with an incarnation
 // counts its pings unless seq is given. Numbers are decimal, incarnations and
@@ -134,19 +135,27 @@ func (w *scribe) event(cmd string, args []string) {
 			fmt.Fprintf(&w.out, "  %s active %d by %s: %s\n", viewText(c.View), c.Active, c.Rule, c.Reason)
 		}
 	case "restore":
-		b, _ := w.kept.MarshalBinary()
-		var r Record
-		if err := r.UnmarshalBinary(b); err != nil {
-			w.t.Fatal(err)
-		}
-		s, err := Restore(w.cfg, r)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.service, w.record = s, nil
+		w.restore()
+	case "start-over":
+		r := w.kept.StartOver()
+		w.kept, w.cfg.Cluster = &r, w.number(args[0], 16)
+		w.restore()
 	default:
 		w.t.Fatalf("unknown event %q", cmd)
 	}
+}
+
+func (w *scribe) restore() {
+	b, _ := w.kept.MarshalBinary()
+	var r Record
+	if err := r.UnmarshalBinary(b); err != nil {
+		w.t.Fatal(err)
+	}
+	s, err := Restore(w.cfg, r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.service, w.record = s, nil
 }
 
 func (w *scribe) ping(args []string) {
