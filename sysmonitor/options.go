@@ -1,6 +1,7 @@
 package sysmonitor
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +17,9 @@ type Limits struct {
 	Servers int           // servers remembered (rule V2), default 1024; more get ErrBusy
 	Wait    time.Duration // the longest that a Get waits, default 10 s
 }
+
+// ErrBadOption is wrapped by the errors of Start about a setting that makes no sense.
+var ErrBadOption = errors.New("bad setting")
 
 // Option is a setting of a view service, for Start.
 type Option func(*options)
@@ -87,9 +91,9 @@ func newOptions(opts []Option) (options, error) {
 	}
 	switch {
 	case o.pingInterval < ticksPerPing*time.Millisecond:
-		return o, fmt.Errorf("ping interval %v is below %v", o.pingInterval, ticksPerPing*time.Millisecond)
+		return o, fmt.Errorf("%w: ping interval %v is below %v", ErrBadOption, o.pingInterval, ticksPerPing*time.Millisecond)
 	case o.deadPings < 2:
-		return o, fmt.Errorf("%d dead pings: at least 2 are needed", o.deadPings)
+		return o, fmt.Errorf("%w: %d dead pings, and at least 2 are needed", ErrBadOption, o.deadPings)
 	}
 	return o, nil
 }

@@ -116,6 +116,10 @@ func drawCluster() (uint64, error) {
 // Addr returns the address at which the service listens.
 func (s *MonitorServer) Addr() string { return s.addr }
 
+// Done is closed when the service has stopped, of its own accord or because it
+// was told to.
+func (s *MonitorServer) Done() <-chan struct{} { return s.owner.done }
+
 // Err returns why the service stopped of its own accord, nil if it did not: an
 // invariant broke, and the error is or wraps the *tandem.InvariantError.
 func (s *MonitorServer) Err() error { return s.owner.failure() }

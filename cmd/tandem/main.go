@@ -92,7 +92,9 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"serve", "Run a cluster:", []*cobra.Command{}},
+		{"serve", "Run a cluster:", []*cobra.Command{
+			newMonitorCommand(),
+		}},
 		{"use", "Use it:", []*cobra.Command{}},
 		{"check", "Check it:", []*cobra.Command{
 			newSimulateCommand(),
