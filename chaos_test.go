@@ -2,29 +2,26 @@ package tandem_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"maps"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/rpcnet"
+	"github.com/tandemkv/tandem/internal/workload"
 	"github.com/tandemkv/tandem/kvservice"
-	"github.com/tandemkv/tandem/simulation"
 )
 
 var (
@@ -35,12 +32,6 @@ var (
 const (
 	chaosWorkers = 5
 	faultsAtOnce = 3
-	// keyBudget is how many operations a key gets. One of unknown outcome counts
-	// for many, because it may run at any later moment, and the checker tries all.
-	keyBudget      = 100
-	unknownsPerKey = 6
-	judgingMax     = 30 * time.Second // of the checker, per key
-	badKeysMax     = 3
 )
 
 // TestChaos runs the real servers under faults, on real sockets, writes down what
@@ -92,8 +83,8 @@ type chaos struct {
 	serverNames []string
 	clientNames []string
 	conns       *connections
-	history     *history
-	keys        *keyring
+	history     *workload.History
+	keys        *workload.Keys
 	begun       map[string]int // faults, by name
 	ends        []ending       // of the faults that last
 }
@@ -112,7 +103,7 @@ func newChaos(t *testing.T, v variant, seed uint64) *chaos {
 		cluster: newCluster(t, config{seed: seed, tcp: v.tcp, server: dialer, client: dialer}),
 		variant: v, seed: seed, rng: rand.New(rand.NewPCG(seed, 0)),
 		serverNames: []string{"a", "b", "c"}, conns: conns,
-		history: &history{start: time.Now()}, keys: new(keyring), begun: make(map[string]int),
+		history: workload.NewHistory(), keys: workload.NewKeys(4), begun: make(map[string]int),
 	}
 	for _, name := range x.serverNames {
 		x.start(name)
@@ -131,7 +122,7 @@ func (x *chaos) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	w := x.startWorkers(ctx)
-	defer w.wg.Wait()
+	defer w.Wait()
 	defer cancel() // if this ends early
 
 	before := x.view().number
@@ -140,14 +131,14 @@ func (x *chaos) run() {
 		x.step()
 	}
 	x.heal()
-	close(w.stop)
-	if !poll(ctx, func() bool { return w.running.Load() == 0 }) {
-		x.t.Errorf("P1: the faults have stopped, and %d clients wait in vain", w.running.Load())
+	w.Stop()
+	if !poll(ctx, func() bool { return w.Running() == 0 }) {
+		x.t.Errorf("P1: the faults have stopped, and %d clients wait in vain", w.Running())
 	}
 	cancel()
-	w.wg.Wait()
-	ops, unknown, failed := x.history.count()
-	x.t.Logf("%d operations, %d unknown, %d failed; faults %v; %d views", ops, unknown, failed, x.begun, x.view().number-before)
+	w.Wait()
+	ops := x.history.Counts()
+	x.t.Logf("%d operations, %d unknown, %d failed; faults %v; %d views", ops.All(), ops.Unknown, ops.Failed, x.begun, x.view().number-before)
 	assert.Empty(x.t, x.lacks(before), "too little happened for a test")
 	defer x.judge() // also if the group does not get well
 	x.lastReads()
@@ -155,11 +146,11 @@ func (x *chaos) run() {
 
 // lacks says what has not happened yet and must, for the run to mean anything.
 func (x *chaos) lacks(before uint) string {
-	ops, unknown, _ := x.history.count()
+	ops := x.history.Counts()
 	switch {
-	case ops < 100:
-		return fmt.Sprintf("only %d operations", ops)
-	case unknown == 0:
+	case ops.All() < 100:
+		return fmt.Sprintf("only %d operations", ops.All())
+	case ops.Unknown == 0:
 		return "no operation of unknown outcome"
 	case x.variant.views && x.view().number == before:
 		return "no change of view"
@@ -430,224 +421,20 @@ func (c *connections) breakSome(rng *rand.Rand) int {
 	return n
 }
 
-// keyring names the keys that operations are on. A few are in use at a time, and
-// each is given up for a new one after a while, so that the checker has little to
-// think about at once. It is safe for concurrent use.
-type keyring struct {
-	mu    sync.Mutex
-	slots [4]struct{ generation, spent int }
-	all   []string
-}
-
-// next returns the key for an operation. The first slot's keys are used seldom, so
-// that each of their histories spans many faults.
-func (r *keyring) next(rng *rand.Rand) string {
-	slot := 0
-	if rng.IntN(12) > 0 {
-		slot = 1 + rng.IntN(len(r.slots)-1)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := &r.slots[slot]
-	if s.spent >= keyBudget {
-		s.generation, s.spent = s.generation+1, 0
-	}
-	key := fmt.Sprintf("key %d.%d", slot, s.generation)
-	if s.spent == 0 {
-		r.all = append(r.all, key)
-	}
-	s.spent++
-	return key
-}
-
-// unknown notes that an operation on a key is of unknown outcome.
-func (r *keyring) unknown(key string) {
-	var slot, generation int
-	if _, err := fmt.Sscanf(key, "key %d.%d", &slot, &generation); err != nil {
-		panic(err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s := &r.slots[slot]; s.generation == generation {
-		s.spent += keyBudget / unknownsPerKey
-	}
-}
-
-func (r *keyring) used() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.all)
-}
-
-// history is what clients asked for and were told, and when, in nanoseconds of a
-// clock that is not set back. It is safe for concurrent use.
-type history struct {
-	start time.Time
-	mu    sync.Mutex
-	ops   []simulation.Operation
-
-	unknown, failed int
-}
-
-// do has an operation done, and returns what was written down of it.
-func (h *history) do(ctx context.Context, k *kvservice.KVClient, who int, in simulation.Input) simulation.Operation {
-	op := simulation.Operation{Client: who, Input: in, Verdict: simulation.Done}
-	op.Call = int64(time.Since(h.start))
-	out, err := perform(ctx, k, in)
-	op.Return = int64(time.Since(h.start))
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case err == nil:
-		op.Output = out
-	case errors.Is(err, kvservice.ErrOutcomeUnknown):
-		op.Verdict, op.Err = simulation.Unknown, err.Error()
-		h.unknown++
-	default: // S5: it did not run and never will
-		op.Verdict, op.Err = simulation.Failed, err.Error()
-		h.failed++
-	}
-	h.ops = append(h.ops, op)
-	return op
-}
-
-func (h *history) count() (ops, unknown, failed int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.ops), h.unknown, h.failed
-}
-
-// perform makes one call of a client.
-func perform(ctx context.Context, k *kvservice.KVClient, in simulation.Input) (out simulation.Output, err error) {
-	switch in.Kind {
-	case simulation.Get:
-		if out.Value, err = k.GetContext(ctx, in.Key); errors.Is(err, tandem.ErrNoKey) {
-			err = nil
-		}
-	case simulation.Put:
-		err = k.PutContext(ctx, in.Key, in.Value)
-	case simulation.PutHash:
-		out.Value, err = k.PutHashContext(ctx, in.Key, in.Value)
-	case simulation.Append:
-		err = k.AppendContext(ctx, in.Key, in.Value)
-	case simulation.Delete:
-		if err = k.DeleteContext(ctx, in.Key); errors.Is(err, tandem.ErrNoKey) {
-			out.Absent, err = true, nil
-		}
-	case simulation.CompareAndSwap:
-		out.Swapped, err = k.CompareAndSwapContext(ctx, in.Key, in.Expected, in.Value)
-	default:
-		panic(in.Kind)
-	}
-	return out, err
-}
-
-// workers are the goroutines that use clients.
-type workers struct {
-	wg      sync.WaitGroup
-	running atomic.Int64
-	stop    chan struct{}
-}
-
 // startWorkers starts the workers, two of which share a client. They end when they
 // are stopped and what they have begun is answered, or with the context.
-func (x *chaos) startWorkers(ctx context.Context) *workers {
-	w := &workers{stop: make(chan struct{})}
-	var k *kvservice.KVClient
+func (x *chaos) startWorkers(ctx context.Context) *workload.Workers {
+	var clients []*kvservice.KVClient
 	for who := range chaosWorkers {
-		if who != 1 {
-			name := fmt.Sprintf("client-%d", who)
-			k = x.client(name)
-			x.clientNames = append(x.clientNames, name)
+		if who == 1 {
+			clients = append(clients, clients[0])
+			continue
 		}
-		mine := worker{x, who, k, rand.New(rand.NewPCG(x.seed, uint64(1+who))), make(map[string]string)}
-		w.running.Add(1)
-		w.wg.Go(func() {
-			defer w.running.Add(-1)
-			for n := 0; ctx.Err() == nil; n++ {
-				select {
-				case <-w.stop:
-					return
-				default:
-					mine.step(ctx, n)
-				}
-			}
-		})
+		name := fmt.Sprintf("client-%d", who)
+		clients = append(clients, x.client(name))
+		x.clientNames = append(x.clientNames, name)
 	}
-	return w
-}
-
-// worker is one of them.
-type worker struct {
-	x     *chaos
-	who   int
-	k     *kvservice.KVClient
-	rng   *rand.Rand
-	known map[string]string // what it knows of keys, right or wrong
-}
-
-// step does one operation. Most have all the time they need, some have a deadline
-// that a fault outlasts, and a few one that is hard to meet.
-func (w *worker) step(ctx context.Context, n int) {
-	switch w.rng.IntN(40) {
-	case 0:
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(w.rng.IntN(3000))*time.Microsecond)
-		defer cancel()
-	case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(20+w.rng.IntN(500))*time.Millisecond)
-		defer cancel()
-	}
-	op := w.x.history.do(ctx, w.k, w.who, w.invent(n))
-	switch op.Verdict {
-	case simulation.Unknown:
-		w.x.keys.unknown(op.Input.Key)
-	case simulation.Done:
-		w.learn(op)
-	}
-	time.Sleep(time.Duration(w.rng.IntN(10_000)) * time.Microsecond) // leaves some of the machine to others
-}
-
-// invent makes up an operation. Each value is written once, so that a read tells
-// which write it saw. The first worker only reads: a primary that was superseded and
-// does not know it leaves writers waiting, who then look for another, so that only
-// one who never writes may be answered by it (R2).
-func (w *worker) invent(n int) simulation.Input {
-	in := simulation.Input{Kind: simulation.Get, Key: w.x.keys.next(w.rng)}
-	if w.who == 0 || w.rng.IntN(5) < 2 {
-		return in
-	}
-	writes := []simulation.OpKind{simulation.Put, simulation.PutHash, simulation.Append, simulation.Append, simulation.CompareAndSwap, simulation.CompareAndSwap, simulation.Delete}
-	in.Kind = writes[w.rng.IntN(len(writes))]
-	if in.Kind != simulation.Delete {
-		in.Value = fmt.Sprintf("%d:%d ", w.who, n)
-	}
-	if in.Kind == simulation.CompareAndSwap {
-		in.Expected = w.known[in.Key]
-	}
-	return in
-}
-
-// learn notes what an operation tells of its key.
-func (w *worker) learn(op simulation.Operation) {
-	in := op.Input
-	switch in.Kind {
-	case simulation.Get:
-		w.known[in.Key] = op.Output.Value
-	case simulation.Put:
-		w.known[in.Key] = in.Value
-	case simulation.PutHash:
-		w.known[in.Key] = hashed(op.Output.Value, in.Value)
-	case simulation.Append:
-		w.known[in.Key] += in.Value
-	case simulation.Delete:
-		w.known[in.Key] = ""
-	case simulation.CompareAndSwap:
-		if op.Output.Swapped {
-			w.known[in.Key] = in.Value
-		}
-	}
+	return workload.Start(ctx, workload.Load{History: x.history, Keys: x.keys, Seed: x.seed, Clients: clients})
 }
 
 // lastReads reads every key, then crashes the primary and reads every key again:
@@ -658,10 +445,7 @@ func (x *chaos) lastReads() {
 	readAll := func() {
 		ctx, cancel := x.ctx()
 		defer cancel()
-		for _, key := range x.keys.used() {
-			op := x.history.do(ctx, k, chaosWorkers, simulation.Input{Kind: simulation.Get, Key: key})
-			require.Equal(x.t, simulation.Done, op.Verdict, "P1: the last read of %s: %s", key, op.Err)
-		}
+		require.NoError(x.t, x.history.ReadAll(ctx, k, chaosWorkers, 1, x.keys.Used()), "P1: the last reads")
 	}
 	readAll()
 	x.wait("a primary that may be crashed", func() bool {
@@ -671,77 +455,36 @@ func (x *chaos) lastReads() {
 	readAll()
 }
 
-// judge has every key's history judged, until a few were found that are not
-// linearizable, or of which nobody can tell. Then all of it is kept, with a picture
-// of the keys concerned.
+// judge has every key's history judged. If it is not found to be linearizable, it
+// is kept, with a picture of the keys concerned.
 func (x *chaos) judge() {
 	x.t.Helper()
-	byKey := make(map[string][]simulation.Operation)
-	for _, op := range x.history.ops {
-		byKey[op.Input.Key] = append(byKey[op.Input.Key], op)
+	j := x.history.Judge(context.Background(), 1, nil)
+	if j.Verdict == workload.Valid {
+		return
 	}
-	var bad []simulation.Operation
-	keys := 0
-	for _, key := range slices.Sorted(maps.Keys(byKey)) {
-		if keys == badKeysMax {
-			break // each may take the checker long
-		}
-		if verdict := simulation.Linearizable(byKey[key], judgingMax); verdict != porcupine.Ok {
-			x.t.Errorf("%s: is its history linearizable? %s", key, verdict)
-			bad = append(bad, byKey[key]...)
-			keys++
-		}
+	for _, b := range j.Bad {
+		x.t.Errorf("%s: is its history linearizable? %s", b.Key, b.Result)
 	}
-	if bad != nil {
-		dir, err := x.keep(bad)
-		x.t.Errorf("seed %d; history and picture are in %s (%v)", x.seed, dir, err)
-	}
+	dir, err := x.keep(j.Bad)
+	x.t.Errorf("%s; %+v; seed %d; history and picture are in %s (%v)", j.Verdict, j.Witnessed, x.seed, dir, err)
 }
 
 // keep writes the history and a picture of a part of it to a directory of its own,
 // and returns that.
-func (x *chaos) keep(bad []simulation.Operation) (dir string, err error) {
+func (x *chaos) keep(bad []workload.BadKey) (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "tandem-chaos-"+x.variant.name+"-"); err != nil {
 		return "", err
 	}
-	lines, err := os.Create(filepath.Join(dir, "history.jsonl"))
-	if err != nil {
-		return dir, err
+	for name, write := range map[string]func(io.Writer) error{
+		"history.jsonl": x.history.WriteJSON,
+		"picture.html":  func(w io.Writer) error { return x.history.WritePicture(bad, w) },
+	} {
+		f, failed := os.Create(filepath.Join(dir, name))
+		if failed == nil {
+			failed = errors.Join(write(f), f.Close())
+		}
+		err = errors.Join(err, failed)
 	}
-	defer lines.Close()
-	enc := json.NewEncoder(lines)
-	for _, op := range x.history.ops {
-		err = errors.Join(err, enc.Encode(lineOf(op)))
-	}
-	picture, err2 := os.Create(filepath.Join(dir, "picture.html"))
-	if err2 != nil {
-		return dir, errors.Join(err, err2)
-	}
-	defer picture.Close()
-	return dir, errors.Join(err, simulation.Picture(bad, judgingMax, picture))
-}
-
-// line is an operation as it stands in history.jsonl.
-type line struct {
-	Client   int    `json:"client"`
-	Call     int64  `json:"call_ns"`
-	Return   int64  `json:"return_ns"`
-	Op       string `json:"op"`
-	Key      string `json:"key"`
-	Value    string `json:"value,omitempty"`
-	Expected string `json:"expected,omitempty"`
-	Verdict  string `json:"verdict"`
-	Err      string `json:"err,omitempty"`
-	Got      string `json:"got,omitempty"`
-	Absent   bool   `json:"absent,omitempty"`
-	Swapped  bool   `json:"swapped,omitempty"`
-}
-
-func lineOf(op simulation.Operation) line {
-	return line{
-		Client: op.Client, Call: op.Call, Return: op.Return,
-		Op: op.Input.Kind.String(), Key: op.Input.Key, Value: op.Input.Value, Expected: op.Input.Expected,
-		Verdict: op.Verdict.String(), Err: op.Err,
-		Got: op.Output.Value, Absent: op.Output.Absent, Swapped: op.Output.Swapped,
-	}
+	return dir, err
 }

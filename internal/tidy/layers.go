@@ -52,6 +52,10 @@ var layers = map[string]layer{
 	"internal/cluster": {},
 
 	// Above the shells.
+	"internal/workload": {
+		rooms:   []string{".", "kvservice", "simulation"},
+		foreign: []string{"github.com/anishathalye/porcupine"},
+	},
 	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {
 		rooms: []string{".", "sysmonitor", "kvservice",
