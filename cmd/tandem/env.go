@@ -30,7 +30,7 @@ func setFromEnvironment(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(envName(f.Name))
-		if f.Changed || f.Name == "help" || value == "" {
+		if f.Changed || f.Name == "help" || f.Name == versionFlag || value == "" {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {

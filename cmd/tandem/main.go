@@ -87,6 +87,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 	}
 	root.SetUsageTemplate(root.UsageTemplate() + envUsage)
 	root.SetHelpCommand(newHelpCommand())
+	addVersionFlag(root)
 	cobra.EnableCommandSorting = false // they stand in the order in which one meets them
 	for _, group := range []struct {
 		id, title string
@@ -108,6 +109,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 			root.AddCommand(cmd)
 		}
 	}
+	root.AddCommand(newVersionCommand())
 	noteStart(root, started)
 	return root, started
 }
