@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/tandemkv/tandem/simulation"
 )
@@ -20,6 +22,8 @@ type ran struct {
 	stdout, stderr string
 }
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
 // tandem carries out a command line.
 func tandem(t *testing.T, args ...string) ran {
 	t.Helper()
@@ -27,8 +31,13 @@ func tandem(t *testing.T, args ...string) ran {
 }
 
 func tandemUntil(ctx context.Context, args ...string) ran {
+	return tandemReading(ctx, strings.NewReader(""), args...)
+}
+
+// tandemReading carries out a command line with a standard input.
+func tandemReading(ctx context.Context, stdin io.Reader, args ...string) ran {
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, &stdout, &stderr)
+	code := run(ctx, args, stdin, &stdout, &stderr)
 	return ran{code, stdout.String(), stderr.String()}
 }
 
