@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tandemkv/tandem/internal/filelock"
 )
 
 // Network returns the network of an address: "unix" if it holds a slash, which
@@ -78,6 +80,25 @@ func listen(addr string) (net.Listener, error) {
 	}
 	l, err = bind(addr)
 	return l, reason(err)
+}
+
+// lockPatience bounds the wait for another starter, which needs milliseconds. A
+// directory that a stranger keeps locked is an error, not a hang.
+const lockPatience = 5 * time.Second
+
+// lockDir takes the exclusive lock on a directory, and returns what releases it.
+// Where directories cannot be locked, of two servers that start at the same
+// moment over one stale socket file, both may believe they replaced it.
+func lockDir(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := filelock.Lock(f, lockPatience); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return func() { f.Close() }, nil
 }
 
 // removeStale removes the socket file at path if nobody listens on it.

@@ -43,8 +43,9 @@ var layers = map[string]layer{
 	"simulation/mutants": {},
 
 	// The shells, with the wire that they share.
-	"internal/rpcnet": {rooms: []string{"."}},
-	"sysmonitor":      {rooms: []string{".", "sysmonitor/view", "internal/rpcnet"}},
+	"internal/filelock": {},
+	"internal/rpcnet":   {rooms: []string{".", "internal/filelock"}},
+	"sysmonitor":        {rooms: []string{".", "sysmonitor/view", "internal/filelock", "internal/rpcnet"}},
 	"kvservice": {rooms: []string{".", "kvservice/replica", "kvservice/store", "kvservice/clerk",
 		"sysmonitor", "internal/rpcnet"}},
 
