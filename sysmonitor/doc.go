@@ -11,7 +11,8 @@
 // expects: [Start] with options and an error, [MonitorServer.Shutdown],
 // [MonitorServer.Status], contexts in [Client.PingServer] and [Client.Wait].
 //
-// The server keeps its state in memory alone. One that is started again where
-// old servers still ping has lost its memory; it says so and announces nothing
-// (rule V0).
+// By default the server keeps its state in memory alone: one that is started again
+// where old servers still ping has lost its memory; it says so and announces
+// nothing (rule V0). With [WithData] its views are on disk before anybody hears of
+// them, and a server that is started again goes on from there (rule V10).
 package sysmonitor

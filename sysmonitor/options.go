@@ -33,6 +33,8 @@ type options struct {
 	cluster      uint64
 	group        uint32
 	hints        bool
+	data         string
+	files        files
 }
 
 // WithPingInterval sets the time between two pings, default PingInterval. The
@@ -48,8 +50,9 @@ func WithDeadPings(n int) Option { return func(o *options) { o.deadPings = n } }
 // on the address. The service owns it from then on, also if Start fails.
 func WithListener(l net.Listener) Option { return func(o *options) { o.listener = l } }
 
-// WithLogger sets where the service logs: changes of view at Info, refusals and a
-// group that is down at Warn, the end of its memory or of itself at Error.
+// WithLogger sets where the service logs: changes of view at Info, one line each;
+// refusals, a group that is down and a disk in trouble at Warn; the end of its memory
+// or of itself at Error; whatever else the rules do at Debug.
 // Default: Error and above, to standard error.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
@@ -64,6 +67,13 @@ func WithCluster(id uint64) Option { return func(o *options) { o.cluster = id } 
 // zero. Pings and Gets of another group are refused.
 func WithGroup(group uint32) Option { return func(o *options) { o.group = group } }
 
+// WithData has the service keep its views in a directory, which is made if it is
+// missing: a view is durable there before anybody hears of it (rule V10), and a
+// service that is started again goes on from what it finds. One monitor at a time
+// can use a directory. Default: none, the views are in memory alone, and one that
+// is started again has lost them (rule V0).
+func WithData(dir string) Option { return func(o *options) { o.data = dir } }
+
 // WithoutHints makes suspicion depend on missed pings alone. By default the end
 // of a server's connection is a hint that the server is gone (rule V7): it is
 // then suspected unless it pings again within two ping intervals. Connections
@@ -71,7 +81,7 @@ func WithGroup(group uint32) Option { return func(o *options) { o.group = group 
 func WithoutHints() Option { return func(o *options) { o.hints = false } }
 
 func newOptions(opts []Option) (options, error) {
-	o := options{pingInterval: PingInterval, deadPings: DeadPings, hints: true}
+	o := options{pingInterval: PingInterval, deadPings: DeadPings, hints: true, files: osFiles{}}
 	for _, opt := range opts {
 		opt(&o)
 	}

@@ -56,7 +56,9 @@ type owner struct {
 	request uint64
 	waiting map[*getCall]bool
 	warned  map[string]time.Time
-	down    bool // as last logged
+	down    bool    // as last logged
+	logged  uint    // the last view that was logged
+	keeper  *keeper // nil: nothing is kept on disk
 
 	last Status // what was known when run returned; read after done only
 
@@ -64,17 +66,56 @@ type owner struct {
 	err error // why it stopped of its own accord
 }
 
-func newOwner(s *MonitorServer) *owner {
+// newOwner returns the owner of a core that goes on from what the directory holds,
+// if there is one.
+func newOwner(s *MonitorServer, data *dataDir) (*owner, error) {
 	o := &owner{
 		server: s, inbox: make(chan event, inboxMax), done: make(chan struct{}),
 		pings: map[uint64]*pingCall{}, waiting: map[*getCall]bool{}, warned: map[string]time.Time{},
 	}
-	o.core = view.New(view.Config{
+	cfg := view.Config{
 		Cluster: s.opts.cluster, Group: s.opts.group,
 		TicksPerPing: ticksPerPing, DeadPings: s.opts.deadPings, ServersMax: s.opts.limits.Servers,
 		Observer: o.observe,
-	})
-	return o
+	}
+	if cfg.Cluster == 0 {
+		var err error
+		if cfg.Cluster, err = drawCluster(); err != nil {
+			return nil, err
+		}
+	}
+	if data == nil {
+		o.core = view.New(cfg)
+		return o, nil
+	}
+	o.keeper = newKeeper(data)
+	if data.last == nil {
+		o.core = view.New(cfg)
+		return o, nil
+	}
+	core, err := view.Restore(cfg, *data.last)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", data.path(recordFile), ErrDamaged, err)
+	}
+	o.core = core
+	v, _ := core.View()
+	o.logged = v.Viewnum
+	return o, nil
+}
+
+// tellStart logs what the service goes on from.
+func (o *owner) tellStart() {
+	if o.keeper == nil {
+		return
+	}
+	v, active := o.core.View()
+	log := o.server.log.With("data", o.server.opts.data)
+	if v.Viewnum == 0 {
+		log.Info("views will be kept; there is none yet")
+		return
+	}
+	log.Info("goes on from the views that were kept", "cluster", fmt.Sprintf("%x", v.Cluster),
+		"view", v.Viewnum, "primary", v.Primary, "backup", v.Backup, "active", active)
 }
 
 // run owns the core until the server halts, or an invariant breaks: then this
@@ -89,18 +130,25 @@ func (o *owner) run() {
 	}()
 	ticker := time.NewTicker(o.server.opts.pingInterval / ticksPerPing)
 	defer ticker.Stop()
+	var kept <-chan attempt
+	if o.keeper != nil {
+		kept = o.keeper.ended
+	}
 	for {
 		select {
 		case <-o.server.quit:
 			return
 		case e := <-o.inbox:
 			o.step(e)
+		case a := <-kept:
+			o.kept(a)
 		case <-ticker.C:
 			// What has arrived counts before the time that has passed: after a
 			// pause of this process the pings of the living are in the inbox.
 			o.drain()
 			o.core.Tick()
 			o.carryOut()
+			o.watchDisk()
 			o.logDown()
 		}
 		o.drain()
@@ -162,8 +210,8 @@ func (o *owner) answer(g *getCall) {
 	g.reply <- reply
 }
 
-// carryOut does what the core wants. This service keeps nothing on disk, so a
-// record is as durable as it gets as soon as it is made (rule V10).
+// carryOut does what the core wants. Where nothing is kept on disk, a record is as
+// durable as it gets as soon as it is made (rule V10).
 func (o *owner) carryOut() {
 	for {
 		effects := o.core.Take()
@@ -174,8 +222,13 @@ func (o *owner) carryOut() {
 		}
 		if effects.News {
 			o.announce()
+			o.logViews()
 		}
 		if effects.Record == nil {
+			return
+		}
+		if o.keeper != nil {
+			o.keeper.give(effects.Record)
 			return
 		}
 		o.core.Durable(effects.Record.Number)
@@ -192,11 +245,28 @@ func (o *owner) announce() {
 	}
 }
 
+// logViews says which views were announced, and why they were made.
+func (o *owner) logViews() {
+	told, _ := o.core.View()
+	if told.Viewnum <= o.logged {
+		return
+	}
+	for _, c := range o.core.Status().History {
+		v := c.View
+		if v.Viewnum <= o.logged || v.Viewnum > told.Viewnum {
+			continue // an activation (V3) has the number of the view before it
+		}
+		o.logged = v.Viewnum
+		o.server.log.Info("view", "number", v.Viewnum, "primary", v.Primary, "backup", v.Backup, "rule", c.Rule, "why", c.Reason)
+	}
+}
+
 // logDown says, once each, that the group is down or up again. It looks at ticks
-// alone: what passes between two of them is not worth a line.
+// alone: what passes between two of them is not worth a line. While a view waits
+// for the disk, nobody can tell.
 func (o *owner) logDown() {
 	down, why := o.core.Down()
-	if down == o.down {
+	if _, waits := o.core.Pending(); waits || down == o.down {
 		return
 	}
 	o.down = down
@@ -210,17 +280,13 @@ func (o *owner) logDown() {
 	}
 }
 
-// observe logs what the core reports.
+// observe logs what the core reports: what is decided and what is refused.
 func (o *owner) observe(ob tandem.Observation) {
-	level := slog.LevelInfo
-	switch {
-	case ob.Rule == "V2" || ob.Rule == "V0":
-		level = slog.LevelDebug
-		// Refusals come once per ping: one of each kind in a while will do.
-		if now := time.Now(); ob.Rule == "V0" && now.Sub(o.warned[ob.Rule]) >= warnEvery {
-			o.warned[ob.Rule] = now
-			level = slog.LevelWarn
-		}
+	level := slog.LevelDebug // of views, logViews tells when they are announced
+	// Refusals come once per ping: one in a while will do.
+	if now := time.Now(); ob.Rule == "V0" && now.Sub(o.warned[ob.Rule]) >= warnEvery {
+		o.warned[ob.Rule] = now
+		level = slog.LevelWarn
 	}
 	o.server.log.Log(context.Background(), level, ob.Detail, "rule", ob.Rule, "view", ob.View)
 }

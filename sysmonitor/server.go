@@ -56,35 +56,55 @@ func StartServer(addr string) *MonitorServer {
 
 // Start starts a view service on addr, a path of a Unix socket if it holds a
 // slash, else host:port, with port 0 for a free one. The error names the address;
-// if somebody listens there already, it wraps syscall.EADDRINUSE.
+// it wraps syscall.EADDRINUSE if somebody listens there already, ErrBadOption if a
+// setting makes no sense, and, of a data directory (WithData), ErrDataInUse or
+// ErrDamaged, naming the directory or the file. What is damaged is never replaced.
 func Start(addr string, opts ...Option) (*MonitorServer, error) {
 	describe()
 	o, err := newOptions(opts)
-	if err == nil && o.cluster == 0 {
-		o.cluster, err = drawCluster()
+	if err != nil {
+		return nil, notStarted(addr, o, nil, err)
+	}
+	var data *dataDir
+	if o.data != "" {
+		if data, err = makeData(o.data, o.files); err != nil {
+			return nil, notStarted(addr, o, nil, err)
+		}
+	}
+	s := &MonitorServer{opts: o, quit: make(chan struct{})}
+	if s.owner, err = newOwner(s, data); err != nil {
+		return nil, notStarted(addr, o, data, err)
 	}
 	l := o.listener
-	if err == nil && l == nil {
-		l, err = rpcnet.Listen(addr)
-	}
-	if err != nil {
-		if o.listener != nil {
-			o.listener.Close()
+	if l == nil {
+		if l, err = rpcnet.Listen(addr); err != nil {
+			return nil, notStarted(addr, o, data, err)
 		}
-		return nil, fmt.Errorf("start view service on %s: %w", addr, err)
 	}
 	if addr == "" || rpcnet.Network(addr) == "tcp" {
 		addr = l.Addr().String() // with the port, if the caller left that open
 	}
-	s := &MonitorServer{
-		opts: o, addr: addr, listener: newDrainer(l),
-		log:  o.logger.With("monitor", addr),
-		quit: make(chan struct{}),
+	s.addr, s.listener, s.log = addr, newDrainer(l), o.logger.With("monitor", addr)
+	s.serve()
+	return s, nil
+}
+
+// notStarted returns the error of a Start that failed, and gives back what it had.
+func notStarted(addr string, o options, data *dataDir, err error) error {
+	if o.listener != nil {
+		o.listener.Close()
 	}
-	s.owner = newOwner(s)
+	if data != nil {
+		data.close()
+	}
+	return fmt.Errorf("start view service on %s: %w", addr, err)
+}
+
+// serve starts the goroutines.
+func (s *MonitorServer) serve() {
 	s.rpc = rpcnet.NewServer(rpcnet.ServerConfig{
 		Service:     func(c *rpcnet.Conn) (string, any) { return "MonitorServer", &service{server: s, conn: c} },
-		MaxConns:    o.limits.Conns,
+		MaxConns:    s.opts.limits.Conns,
 		MaxInFlight: callsPerConn,
 		MaxFrame:    requestMax,
 		Logger:      s.log,
@@ -96,8 +116,11 @@ func Start(addr string, opts ...Option) (*MonitorServer, error) {
 			s.log.Error("view service accepts no more connections", "err", err)
 		}
 	})
+	s.owner.tellStart()
+	if k := s.owner.keeper; k != nil {
+		go k.run(s.quit)
+	}
 	go s.owner.run()
-	return s, nil
 }
 
 // drawCluster draws a cluster id (rule V0).
@@ -140,13 +163,23 @@ func (s *MonitorServer) Status() Status {
 }
 
 // Kill is a crash: listener and every connection are cut at once, and no
-// goroutine is left when it returns. Any number of calls is fine, also at the
-// same time as Shutdown and Close.
+// goroutine is left when it returns. A view on its way to the disk is kept or not.
+// If the disk does not answer within a second, the goroutine that waits for it is
+// left to end when it does; the data directory is in use until then. Any number of
+// calls is fine, also at the same time as Shutdown and Close.
 func (s *MonitorServer) Kill() {
 	s.halt()
 	<-s.owner.done // as it fails it may start something to wait for
 	s.rpc.Close()
 	s.serving.Wait()
+	if k := s.owner.keeper; k != nil {
+		patience := time.NewTimer(abandonDisk)
+		defer patience.Stop()
+		select {
+		case <-k.done:
+		case <-patience.C:
+		}
+	}
 }
 
 // halt has the owner and every handler give up.
@@ -184,6 +217,12 @@ func (s *MonitorServer) statusOf(st view.Status, waiting int) Status {
 		Addr: s.addr, View: st.View, Active: st.Active, InSync: st.InSync,
 		Down: st.Down, LostMemory: st.LostMemory, Why: st.Why,
 		PingInterval: s.opts.pingInterval, DeadPings: s.opts.deadPings, Waiting: waiting,
+	}
+	if k := s.owner.keeper; k != nil {
+		out.Data, out.DiskTrouble = s.opts.data, k.trouble()
+		if out.DiskTrouble != "" {
+			out.Why += ": " + out.DiskTrouble
+		}
 	}
 	for _, k := range st.Servers {
 		out.Servers = append(out.Servers, ServerStatus{

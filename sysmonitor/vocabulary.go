@@ -50,6 +50,12 @@ type Status struct {
 	// Why says in a sentence what the group waits for; empty if for nothing.
 	Why string
 
+	// Data is the directory where the views are kept; empty: in memory alone.
+	Data string
+	// DiskTrouble says why a view that was decided on is not kept yet, nor
+	// announced (rule V10); empty if the disk is well.
+	DiskTrouble string
+
 	// History holds the last changes of view, the oldest first.
 	History []Change
 
@@ -72,7 +78,8 @@ type ServerStatus struct {
 	InSync    bool
 }
 
-// Change is one entry of the history: a view made, or the view activated.
+// Change is one entry of the history: a view made, or the view activated; or, as the
+// first after a restart, the view that the service went on from.
 type Change struct {
 	View   View
 	Active uint   // the last activated number after it

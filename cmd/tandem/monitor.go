@@ -15,6 +15,7 @@ import (
 type monitorCommand struct {
 	daemon
 	listen       string
+	data         string
 	pingInterval time.Duration
 	deadPings    int
 }
@@ -29,6 +30,12 @@ which of them is the primary and which the backup. Servers and clients ask it wh
 to turn; it never sees a key or a value, and while it is away they go on with the
 view that they hold.
 
+With --data it keeps its views in a directory, and can be started again there after
+whatever ended it: a view is on disk before anybody hears of it. A disk that is full
+or broken holds up the next change of view, not the servers. Without --data the
+views are in memory alone: once it has ended, no view can follow the last, and all
+servers must be started anew, empty.
+
 It prints one line once it serves. A first Ctrl-C or SIGTERM has it answer what it
 was asked and end; a second one ends it at once.
 
@@ -36,13 +43,14 @@ Exit status: 0 it was told to end and did; 1 an invariant broke, and it stopped 
 itself; 3 it could not start, or was ended at once; 64 the command line was not
 understood.`,
 		Example: `  tandem monitor
-  tandem monitor --listen 10.0.0.1:7000
+  tandem monitor --listen 10.0.0.1:7000 --data /var/lib/tandem
   tandem monitor --listen 10.0.0.1:7000 --ping-interval 500ms --dead-pings 10  # a slow network`,
 		Args: cobra.NoArgs,
 		RunE: c.run,
 	}
 	cmd.Flags().StringVar(&c.listen, "listen", defaultMonitor,
 		"`address` to listen on: host:port, port 0 for a free one, or the path of a Unix socket")
+	cmd.Flags().StringVar(&c.data, "data", "", "`directory` to keep the views in, made if it is missing; empty: in memory alone")
 	cmd.Flags().DurationVar(&c.pingInterval, "ping-interval", sysmonitor.PingInterval, "how often servers ping; they follow it")
 	cmd.Flags().IntVar(&c.deadPings, "dead-pings", sysmonitor.DeadPings, "ping intervals without a ping after which a server is taken for dead")
 	c.daemon.addFlags(cmd)
@@ -54,7 +62,7 @@ func (c *monitorCommand) run(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := sysmonitor.Start(c.listen, sysmonitor.WithLogger(log),
+	m, err := sysmonitor.Start(c.listen, sysmonitor.WithLogger(log), sysmonitor.WithData(c.data),
 		sysmonitor.WithPingInterval(c.pingInterval), sysmonitor.WithDeadPings(c.deadPings))
 	if errors.Is(err, sysmonitor.ErrBadOption) {
 		return &usageError{err}
@@ -63,6 +71,9 @@ func (c *monitorCommand) run(cmd *cobra.Command, _ []string) error {
 		return failed(err)
 	}
 	defer m.Kill()
+	if c.data == "" {
+		log.Warn("views are in memory alone: when this process ends, all servers have to start anew, empty; --data DIR keeps them")
+	}
 	orders, stop := c.orders(cmd.Context(), cmd.InOrStdin(), log)
 	defer stop()
 	if err := c.announce(cmd.OutOrStdout(), ready{Role: "monitor", Addr: m.Addr()}); err != nil {

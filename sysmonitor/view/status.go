@@ -7,7 +7,8 @@ import (
 	"github.com/tandemkv/tandem"
 )
 
-// Change is one entry of the history: a view made, or the view activated.
+// Change is one entry of the history: a view made, or the view activated; or, as the
+// first of a Service that was restored, what it was restored to.
 type Change struct {
 	View   tandem.View
 	Active uint   // the last activated number after it
