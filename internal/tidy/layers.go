@@ -49,8 +49,9 @@ var layers = map[string]layer{
 	"kvservice": {rooms: []string{".", "kvservice/replica", "kvservice/store", "kvservice/clerk",
 		"sysmonitor", "internal/rpcnet"}},
 
-	// Processes of the binary.
+	// Processes of the binary, and a network between them.
 	"internal/cluster": {},
+	"internal/paths":   {},
 
 	// Above the shells.
 	"internal/workload": {
