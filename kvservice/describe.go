@@ -13,6 +13,7 @@ var describe = sync.OnceFunc(func() {
 		&tandem.PutArgs{}, &tandem.PutReply{},
 		&tandem.GetArgs{}, &tandem.GetReply{},
 		&tandem.ScanArgs{}, &tandem.ScanReply{},
+		&TableArgs{},
 		&Batch{}, &StatusArgs{}, &Status{},
 	)
 })

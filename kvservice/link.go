@@ -121,7 +121,7 @@ func (l *loop) returned(k *link, n uint64, reply *Batch, err error) {
 		l.core.Lost()
 	} else {
 		for i := range reply.Messages {
-			l.core.Deliver(reply.Messages[i])
+			l.deliver(reply.Messages[i])
 		}
 	}
 	l.flush(k)

@@ -35,6 +35,7 @@ type loop struct {
 	arrivals []*arrival // Replicate calls of this batch, to be answered with its messages
 	links    map[linkName]*link
 	view     tandem.View // as of the last batch
+	peer     peer        // of that view
 	moved    uint64      // to its backup, in motionUnits
 
 	leaving []chan struct{}
@@ -56,6 +57,7 @@ func (l *loop) tellTime() {
 func (l *loop) init(s *KVServer, machine *store.Store) {
 	l.server = s
 	l.started = time.Now()
+	s.hearing.at = l.started
 	cfg := s.opts.replica()
 	cfg.Self, cfg.Machine, cfg.Observer = s.self, machine, s.observer()
 	l.core = replica.New(cfg)
@@ -210,7 +212,7 @@ func (l *loop) noticeView() {
 	if v.Viewnum == l.view.Viewnum {
 		return
 	}
-	l.view = v
+	l.view, l.peer = v, peerOf(v, l.server.self)
 	l.resetLinks()
 	l.server.log.Info("view", "number", v.Viewnum, "primary", v.Primary, "backup", v.Backup, "role", l.core.Status().Role)
 }

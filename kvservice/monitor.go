@@ -24,6 +24,7 @@ func (l *loop) ping(args tandem.PingArgs) {
 		return // the next tick's says the same and more
 	}
 	s.pings.Add(1)
+	s.hearing.pinged()
 	timeout := sysmonitor.DeadPings * l.interval()
 	s.tasks.Go(func() {
 		ctx, cancel := context.WithTimeout(s.ctx, timeout)
@@ -47,10 +48,7 @@ func (s *KVServer) monitorHeard(err error) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	s.mu.Lock()
-	before := s.monitorErr
-	s.monitorErr = err
-	s.mu.Unlock()
+	before := s.hearing.answer(err)
 	switch {
 	case err != nil && before == nil:
 		s.log.Warn("the view service does not answer", "err", err)

@@ -56,30 +56,12 @@ func (c *KVClient) CompareAndSwapContext(ctx context.Context, key, old, new stri
 // moment is lost on the way, the error is tandem.ErrScanLost: what was visited
 // is true, and the rest must be had by another scan.
 func (c *KVClient) ScanContext(ctx context.Context, prefix string, visit func(key, value string) bool) error {
-	req := clerk.Request{Scan: &tandem.ScanArgs{Prefix: prefix}}
-	for {
-		d, err := c.do(ctx, req)
-		if err != nil {
-			return err
-		}
-		page := d.Scan
-		for _, p := range page.Pairs {
-			if !visit(p.Key, p.Value) {
-				return nil
-			}
-		}
-		if !page.More || len(page.Pairs) == 0 {
-			return nil
-		}
-		req = clerk.Request{
-			Scan: &tandem.ScanArgs{
-				Prefix: prefix,
-				Scan:   page.Scan,
-				After:  page.Pairs[len(page.Pairs)-1].Key,
-			},
-			Origin: d.Origin,
-		}
-	}
+	var origin clerk.Origin
+	return visitPages(prefix, visit, func(args *tandem.ScanArgs) (*tandem.ScanReply, error) {
+		d, err := c.do(ctx, clerk.Request{Scan: args, Origin: origin})
+		origin = d.Origin
+		return &d.Scan, err
+	})
 }
 
 func (c *KVClient) update(ctx context.Context, args tandem.PutArgs) (tandem.PutReply, error) {

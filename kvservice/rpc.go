@@ -167,16 +167,20 @@ func (h *handler) Get(args *tandem.GetArgs, reply *tandem.GetReply) error {
 // like any other; later ones show what the first was taken from, so they need no
 // confirmation that it is fresh.
 func (h *handler) Scan(args *tandem.ScanArgs, reply *tandem.ScanReply) error {
+	kind := replica.Read
+	if args.Scan != 0 {
+		kind = replica.Local
+	}
+	return h.scan(args, kind, reply)
+}
+
+func (h *handler) scan(args *tandem.ScanArgs, kind replica.RequestKind, reply *tandem.ScanReply) error {
 	query, err := store.ScanQuery(args, h.server.limits)
 	if err != nil {
 		reply.Err = code(err)
 		return nil
 	}
-	req := replica.Request{Kind: replica.Read, Payload: query, Target: args.Target}
-	if args.Scan != 0 {
-		req.Kind = replica.Local
-	}
-	r, err := h.submit(req)
+	r, err := h.submit(replica.Request{Kind: kind, Payload: query, Target: args.Target})
 	if err != nil {
 		return err
 	}
@@ -203,7 +207,7 @@ func (h *handler) Arrived(_ string, args any) {
 	h.server.postNews(func(l *loop) {
 		l.arrivals = append(l.arrivals, a)
 		for i := range messages {
-			l.core.Deliver(messages[i])
+			l.deliver(messages[i])
 		}
 	})
 }

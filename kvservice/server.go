@@ -36,6 +36,7 @@ type KVServer struct {
 	monitor   *sysmonitor.Client
 	motion    motion
 	pings     atomic.Int32 // under way
+	hearing   hearing
 	// answersGone is what of the replies has left since the core was last told,
 	// in bytes.
 	answersGone atomic.Int64
@@ -50,8 +51,6 @@ type KVServer struct {
 
 	mu      sync.Mutex
 	failure error // the broken invariant that stopped it, if one did
-	// monitorErr is why the last ping was not answered; nil if it was.
-	monitorErr error
 
 	loop loop // owned by the goroutine of run
 }
@@ -178,6 +177,11 @@ func (s *KVServer) Err() error {
 	defer s.mu.Unlock()
 	return s.failure
 }
+
+// Done returns a channel that is closed when nothing of the server is left:
+// after Kill, after a Shutdown that succeeded, and when an invariant broke, which
+// Err then tells.
+func (s *KVServer) Done() <-chan struct{} { return s.gone }
 
 // Kill is a crash: the listener and every connection are cut at once and nothing
 // is handed over. When it returns, no goroutine of the server is left. Any

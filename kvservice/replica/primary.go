@@ -56,6 +56,22 @@ func (p *peer) progressed() {
 	p.unreachable = false
 }
 
+// lag returns how many entries the backup is not known to have, and their bytes.
+// What a transfer brings does not count while it runs.
+func (r *Replica) lag() (entries uint64, bytes int) {
+	if !r.isPrimary() || r.view.Backup == "" {
+		return 0, 0
+	}
+	from := r.peer.match
+	if t := r.peer.transfer; t != nil {
+		if from = t.index; t.offering {
+			from = r.applied // which it will bring, once that is decided
+		}
+	}
+	from = max(from, r.log.base)
+	return r.log.last() - from, r.log.bytesAfter(from)
+}
+
 // message returns the frame of a message to the backup (rule N1), numbered.
 func (r *Replica) message(k Kind) Message {
 	r.peer.sent++

@@ -361,10 +361,15 @@ type Status struct {
 	Last, Commit, Applied uint64
 	Durable               uint64 // the last index known to be durable here
 	Waiting               int    // requests that wait for authority, room or a confirmation
+	// Held: it has been primary, or installed a transfer, so that what it has
+	// applied says something, even if that is nothing.
+	Held bool
 
 	// Of a primary with a backup.
 	BackupInSync      bool   // the backup is in sync: a view that names it is acknowledged
 	BackupIndex       uint64 // the last index that the backup is known to have
+	BackupLag         uint64 // entries that it is not known to have, beyond those of a running transfer
+	BackupLagBytes    int    // their bytes
 	BackupUnreachable bool
 	TransferRunning   bool
 	// LeaseUntil is until when, as Elapsed tells the time, reads are answered by
@@ -379,6 +384,7 @@ type Status struct {
 
 // Status returns the present state in brief.
 func (r *Replica) Status() Status {
+	lag, lagBytes := r.lag()
 	return Status{
 		Self:                r.cfg.Self,
 		View:                r.view,
@@ -391,8 +397,11 @@ func (r *Replica) Status() Status {
 		Applied:             r.applied,
 		Durable:             r.durable,
 		Waiting:             len(r.requests.parked) + len(r.requests.reads),
+		Held:                r.held,
 		BackupInSync:        r.authority == Joint && r.ackedWithBackup,
 		BackupIndex:         r.peer.match,
+		BackupLag:           lag,
+		BackupLagBytes:      lagBytes,
 		BackupUnreachable:   r.peer.unreachable,
 		TransferRunning:     r.peer.transfer != nil,
 		TransferChunksTaken: r.peer.taken(),
