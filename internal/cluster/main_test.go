@@ -26,7 +26,11 @@ import (
 const partVariable = "CLUSTER_TEST_PART"
 
 func TestMain(m *testing.M) {
-	if part := os.Getenv(partVariable); part != "" {
+	switch part := os.Getenv(partVariable); part {
+	case "":
+	case "tandem":
+		os.Exit(playTandem(os.Args[1:]))
+	default:
 		os.Exit(play(part))
 	}
 	goleak.VerifyTestMain(m)

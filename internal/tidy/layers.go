@@ -50,7 +50,7 @@ var layers = map[string]layer{
 		"sysmonitor", "internal/rpcnet"}},
 
 	// Processes of the binary, and a network between them.
-	"internal/cluster": {},
+	"internal/cluster": {rooms: []string{".", "sysmonitor"}, foreign: []string{"github.com/pelletier/go-toml/v2"}},
 	"internal/paths":   {},
 
 	// Above the shells.
