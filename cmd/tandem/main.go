@@ -97,7 +97,10 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 		{"serve", "Run a cluster:", []*cobra.Command{
 			newMonitorCommand(),
 		}},
-		{"use", "Use it:", []*cobra.Command{}},
+		{"use", "Use it:", []*cobra.Command{
+			newDumpCommand(),
+			newLoadCommand(),
+		}},
 		{"check", "Check it:", []*cobra.Command{
 			newSimulateCommand(),
 			newSearchCommand(),

@@ -66,6 +66,11 @@ func (p jsonPair) pair() (key, value string, err error) {
 	return key, value, err
 }
 
+// empty reports whether nothing of a pair is there.
+func (p jsonPair) empty() bool {
+	return p.Key == nil && p.KeyBase64 == nil && p.Value == nil && p.ValueBase64 == nil
+}
+
 // textOrBinary returns a string as that of the two that JSON can hold. The empty
 // string is text.
 func textOrBinary(s string) (text *string, binary []byte) {
