@@ -237,11 +237,19 @@ func (l *loop) stay(left chan struct{}) string {
 			break
 		}
 	}
-	st := l.core.Status()
+	why := l.leaveWaitsFor()
 	if len(l.leaving) == 0 {
 		l.core.Stay()
 	}
+	return why
+}
+
+// leaveWaitsFor says what stands in the way of leaving (rule V11).
+func (l *loop) leaveWaitsFor() string {
+	st := l.core.Status()
 	switch {
+	case st.View.Viewnum == 0:
+		return "the view service has not answered yet"
 	case st.Role != "primary":
 		return "the view service has not confirmed that this server is out of the view"
 	case st.View.Backup == "":

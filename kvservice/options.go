@@ -149,6 +149,7 @@ func WithListener(l net.Listener) Option { return func(o *options) { o.listener 
 
 // WithAdvertise sets the address by which others reach a server, if it is not
 // the one it listens on: they cannot dial 0.0.0.0, or an address without a host.
+// Port 0 stands for the one that it listens on.
 func WithAdvertise(addr string) Option { return func(o *options) { o.advertise = addr } }
 
 // WithCloseTimeout bounds the departure that Close attempts. The default is

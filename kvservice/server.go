@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,9 @@ import (
 // ErrStopped is returned by a server that was killed, or shut down, meanwhile.
 var ErrStopped = errors.New("the server has stopped")
 
+// ErrBadOption is wrapped by the errors of Start about a setting that makes no sense.
+var ErrBadOption = errors.New("bad setting")
+
 // DefaultCloseTimeout bounds the departure that Close attempts.
 const DefaultCloseTimeout = 2 * time.Second
 
@@ -28,6 +32,7 @@ const DefaultCloseTimeout = 2 * time.Second
 type KVServer struct {
 	opts   options
 	self   tandem.Server
+	at     string // where it listens
 	limits store.Limits
 	log    *slog.Logger
 
@@ -70,8 +75,9 @@ func StartKVServer(monitorAddr, addr string) *KVServer {
 // path of a Unix socket), which is also the address it is known by, unless
 // WithAdvertise says another. It begins with no data, as an idle server, and finds
 // its role from the view service at monitorAddr, which need not be there yet. An
-// error says that it cannot listen, and names the address, that monitorAddr is
-// empty, or that the times of WithLeases do not fit.
+// error says that it cannot listen, and names the address, or is ErrBadOption:
+// monitorAddr is empty, or the times of WithLeases do not fit, or the address of
+// WithAdvertise is none.
 func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 	describe()
 	o := makeOptions(opts)
@@ -88,17 +94,16 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 			return nil, fmt.Errorf("kvservice: %w", err)
 		}
 	}
-	name := o.advertise
-	if name == "" {
-		name = addr
-		if o.listener != nil || rpcnet.Network(addr) == "tcp" {
-			name = l.Addr().String()
-		}
+	at := addr
+	if o.listener != nil || rpcnet.Network(addr) == "tcp" {
+		at = l.Addr().String()
 	}
+	name := o.knownAs(at)
 	monitor := sysmonitor.MakeClient(name, monitorAddr, o.monitorOptions()...)
 	s := &KVServer{
 		opts:    o,
 		self:    tandem.Server{Addr: name, Incarnation: drawIncarnation()},
+		at:      at,
 		log:     o.logger.With("server", name),
 		monitor: monitor,
 		news:    make(chan event, inboxSize),
@@ -135,10 +140,31 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 // check says what a server could not start with.
 func (o *options) check(monitorAddr string) error {
 	if strings.Trim(monitorAddr, ", ") == "" {
-		return fmt.Errorf("%q names no view service", monitorAddr)
+		return fmt.Errorf("%w: %q names no view service", ErrBadOption, monitorAddr)
+	}
+	if o.advertise != "" && rpcnet.Network(o.advertise) == "tcp" {
+		if _, _, err := net.SplitHostPort(o.advertise); err != nil {
+			return fmt.Errorf("%w: address to be known by: %w", ErrBadOption, err)
+		}
 	}
 	cfg := o.replica()
-	return cfg.Check()
+	if err := cfg.Check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadOption, err)
+	}
+	return nil
+}
+
+// knownAs returns the address by which others reach a server that listens there.
+func (o *options) knownAs(at string) string {
+	if o.advertise == "" {
+		return at
+	}
+	if host, port, err := net.SplitHostPort(o.advertise); err == nil && port == "0" && rpcnet.Network(at) == "tcp" {
+		if _, chosen, err := net.SplitHostPort(at); err == nil {
+			return net.JoinHostPort(host, chosen)
+		}
+	}
+	return o.advertise
 }
 
 func (o *options) monitorOptions() []sysmonitor.ClientOption {
@@ -169,6 +195,13 @@ func drawIncarnation() uint64 {
 
 // Addr returns the address by which others reach this server.
 func (s *KVServer) Addr() string { return s.self.Addr }
+
+// Incarnation returns the number that this start of the server has drawn.
+func (s *KVServer) Incarnation() uint64 { return s.self.Incarnation }
+
+// ListenAddr returns the address at which this server listens: Addr, unless
+// WithAdvertise says another.
+func (s *KVServer) ListenAddr() string { return s.at }
 
 // Err returns the broken invariant that stopped this server, a
 // *tandem.InvariantError, or nil.

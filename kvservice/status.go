@@ -18,6 +18,8 @@ type Status struct {
 	Role      string      // primary, backup or idle
 	Authority string      // to commit: none, solo or joint
 	Leaving   bool        // asked to leave (Shutdown)
+	// LeaveWaitsFor says what stands in the way of leaving; empty if not Leaving.
+	LeaveWaitsFor string
 	// MonitorTrouble is why the view service did not answer the last ping, empty
 	// if it did, or if there was none yet.
 	MonitorTrouble string
@@ -122,6 +124,9 @@ func (l *loop) status() Status {
 		ReadProbes: c.Stats.ReadProbes, LeasedReads: c.Stats.LeasedReads, Leased: c.LeaseUntil > time.Since(l.started),
 		PeerSilent: l.peer.silent(),
 		Uptime:     time.Since(l.started),
+	}
+	if st.Leaving {
+		st.LeaveWaitsFor = l.leaveWaitsFor()
 	}
 	l.server.hearing.tell(&st)
 	if m, ok := l.core.Machine().(*store.Store); ok {
