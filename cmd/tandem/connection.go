@@ -76,8 +76,8 @@ func (c *connection) addFlags(cmd *cobra.Command) {
 
 // check returns an error if the flags make no sense.
 func (c *connection) check() error {
-	if c.monitor == "" {
-		return usageErrorf("--monitor: must not be empty")
+	if err := checkAddresses("--monitor", c.monitor); err != nil {
+		return err
 	}
 	if c.timeout < 0 {
 		return usageErrorf("--timeout %v: must not be negative", c.timeout)

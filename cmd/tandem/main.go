@@ -96,6 +96,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 	}{
 		{"serve", "Run a cluster:", []*cobra.Command{
 			newMonitorCommand(),
+			newServerCommand(),
 		}},
 		{"use", "Use it:", []*cobra.Command{
 			newDumpCommand(),
