@@ -13,8 +13,8 @@ import (
 	"github.com/tandemkv/tandem/sysmonitor/view"
 )
 
-// The files of a data directory. An abandoned cluster's record stays beside as
-// abandonedFile and its id.
+// The files of a data directory. The record of a cluster that was given up stays
+// beside, as abandonedFile with the cluster's id and the number of its last view.
 const (
 	recordFile    = "views"      // the last durable record
 	partFile      = "views.part" // a record on its way to be that

@@ -95,7 +95,7 @@ func newOwner(s *MonitorServer, data *dataDir) (*owner, error) {
 	}
 	core, err := view.Restore(cfg, *data.last)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", data.path(recordFile), ErrDamaged, err)
+		return nil, fmt.Errorf("%s: %w", data.path(recordFile), err)
 	}
 	o.core = core
 	v, _ := core.View()
