@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/tandemkv/tandem/simulation"
 )
@@ -21,8 +20,6 @@ type ran struct {
 	code           int
 	stdout, stderr string
 }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // tandem carries out a command line.
 func tandem(t *testing.T, args ...string) ran {

@@ -44,6 +44,7 @@ itself; 3 it could not start, or was ended at once; 64 the command line was not
 understood.`,
 		Example: `  tandem monitor
   tandem monitor --listen 10.0.0.1:7000 --data /var/lib/tandem
+  tandem monitor start-over --help                            # when the group is down
   tandem monitor --listen 10.0.0.1:7000 --ping-interval 500ms --dead-pings 10  # a slow network`,
 		Args: cobra.NoArgs,
 		RunE: c.run,
@@ -54,6 +55,7 @@ understood.`,
 	cmd.Flags().DurationVar(&c.pingInterval, "ping-interval", sysmonitor.PingInterval, "how often servers ping; they follow it")
 	cmd.Flags().IntVar(&c.deadPings, "dead-pings", sysmonitor.DeadPings, "ping intervals without a ping after which a server is taken for dead")
 	c.daemon.addFlags(cmd)
+	cmd.AddCommand(newStartOverCommand())
 	return cmd
 }
 

@@ -29,9 +29,9 @@ func (o *output) newProgress(w io.Writer) *progress {
 	return &progress{w: w, terminal: terminal}
 }
 
-// isTerminal reports whether a person may be reading what is written.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// isTerminal reports whether a person may be at the other side of an input or output.
+func isTerminal(side any) bool {
+	f, ok := side.(*os.File)
 	if !ok {
 		return false
 	}
