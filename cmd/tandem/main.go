@@ -95,6 +95,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 		commands  []*cobra.Command
 	}{
 		{"serve", "Run a cluster:", []*cobra.Command{
+			newUpCommand(),
 			newMonitorCommand(),
 			newServerCommand(),
 		}},

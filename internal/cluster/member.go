@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -37,11 +36,6 @@ func newMember(ctx context.Context, name, command string, at Place) (*member, er
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	m := &member{name: name, command: command, host: at.Host, ip: ip, port: at.Port, local: local, gone: make(chan struct{})}
-	if _, err := netip.ParseAddr(at.Host); err != nil && at.Port != 0 && command == serverCommand {
-		// A name stays what it is to others. With a port that is not known yet there
-		// is nothing to tell but the address.
-		m.flags = append(m.flags, "--advertise", m.reach())
-	}
 	return m, nil
 }
 
@@ -61,6 +55,9 @@ func (m *member) spec(s *Settings, remote Remote) (Spec, error) {
 		binary = remote.Binary
 	}
 	flags := append([]string{"--listen", net.JoinHostPort(m.ip, strconv.Itoa(m.port))}, m.flags...)
+	if m.command == serverCommand && m.host != m.ip {
+		flags = append(flags, "--advertise", m.reach()) // a name stays what it is to others
+	}
 	argv := Daemon(binary, m.command, flags...)
 	if !m.local {
 		t, err := ParseTemplate(remote.Command)

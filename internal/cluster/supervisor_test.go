@@ -299,7 +299,7 @@ func TestRemoteServers(t *testing.T) {
 	here := resolve
 	defer func() { resolve = here }()
 	resolve = func(ctx context.Context, host string) (string, bool, error) {
-		if host == "there" {
+		if host == "localhost" {
 			return loopback, false, nil
 		}
 		return here(ctx, host)
@@ -317,21 +317,22 @@ exit $?
 	binary := filepath.Join(dir, "the 'binary'")
 	require.NoError(t, os.Symlink(set.Binary, binary))
 	cfg := Loopback(0, 2)
-	cfg.Servers[1].Host = "there"
+	cfg.Servers[1].Host = "localhost"
 	cfg.Remote = Remote{Command: "'" + script + "' {host} {command}", Binary: binary}
 	s := up(t, cfg, set)
 	active := r.await(0, "a view with a backup", withBackup)
 	require.Equal(t, "server-2", r.at(active).Backup)
 	there := s.Servers()[1].Ready
 	require.NotEqual(t, there.PID, s.process(s.servers[1]).Local())
+	require.Regexp(t, `^localhost:[1-9]\d*$`, there.Reach(), "by its name")
 	started := r.await(0, "its start", func(e Event) bool { return e.Kind == Started && e.Name == "server-2" })
-	require.Equal(t, fmt.Sprintf("server-2 (pid %d) listens on %s on there", there.PID, there.Addr), r.at(started).Text)
+	require.Equal(t, fmt.Sprintf("server-2 (pid %d) listens on %s on localhost", there.PID, there.Reach()), r.at(started).Text)
 
 	// It dies there, and comes back at its port.
 	require.NoError(t, syscall.Kill(there.PID, syscall.SIGKILL))
 	ended := r.await(active, "its end", func(e Event) bool { return e.Kind == Ended && e.PID == there.PID })
 	again := r.await(ended, "its next life", func(e Event) bool { return e.Kind == Started })
-	require.Equal(t, there.Addr, r.at(again).Addr)
+	require.Equal(t, there.Reach(), r.at(again).Addr)
 	r.await(again, "that it is a backup again", withBackup)
 
 	// The way to it dies, and with it what runs there.

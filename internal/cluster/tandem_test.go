@@ -48,6 +48,12 @@ func playTandem(args []string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return 3
 		}
+		// As the binary does: with port 0 it is known by the port that it got.
+		if host, port, _ := net.SplitHostPort(*advertise); port == "0" {
+			_, port, _ = net.SplitHostPort(l.Addr().String())
+			*advertise = net.JoinHostPort(host, port)
+			ready.Advertise = *advertise
+		}
 		s, err := kvservice.Start(*monitor, *listen, kvservice.WithLogger(log), kvservice.WithListener(l), kvservice.WithAdvertise(*advertise))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -60,7 +60,7 @@ var layers = map[string]layer{
 	},
 	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {
-		rooms: []string{".", "sysmonitor", "kvservice",
+		rooms: []string{".", "sysmonitor", "kvservice", "internal/cluster",
 			"simulation", "simulation/search", "simulation/diagram", "simulation/runfolder", "simulation/mutants"},
 		foreign: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
 	},
