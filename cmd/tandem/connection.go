@@ -24,7 +24,7 @@ type routes struct{ list []string }
 // addFlags adds the flag.
 func (r *routes) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&r.list, "route", nil,
-		"`TO=VIA`: dial VIA wherever TO is meant, as for a tunnel or a forwarded port; may be repeated")
+		"a way around, as in `TO=VIA`: VIA is dialled wherever TO is meant, as for a tunnel; may be repeated")
 }
 
 // dialer returns a function that dials as the routes say, nil if there are none.
