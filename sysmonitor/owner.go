@@ -56,9 +56,11 @@ type owner struct {
 	request uint64
 	waiting map[*getCall]bool
 	warned  map[string]time.Time
-	down    bool    // as last logged
-	logged  uint    // the last view that was logged
-	keeper  *keeper // nil: nothing is kept on disk
+	down    bool        // as last logged
+	logged  uint        // the last view that was logged
+	keeper  *keeper     // nil: nothing is kept on disk
+	stamps  []time.Time // when the last changes of the history were made
+	stamped uint64      // changes that have been stamped
 
 	last Status // what was known when run returned; read after done only
 
@@ -123,11 +125,13 @@ func (o *owner) tellStart() {
 func (o *owner) run() {
 	defer close(o.done)
 	defer func() {
+		o.stamp()
 		o.last = o.server.statusOf(o.core.Status(), 0)
 		if r := recover(); r != nil {
 			o.fail(r)
 		}
 	}()
+	o.stamp() // what it was restored to
 	ticker := time.NewTicker(o.server.opts.pingInterval / ticksPerPing)
 	defer ticker.Stop()
 	var kept <-chan attempt
@@ -213,6 +217,7 @@ func (o *owner) answer(g *getCall) {
 // carryOut does what the core wants. Where nothing is kept on disk, a record is as
 // durable as it gets as soon as it is made (rule V10).
 func (o *owner) carryOut() {
+	o.stamp()
 	for {
 		effects := o.core.Take()
 		for _, r := range effects.Replies {
@@ -233,6 +238,14 @@ func (o *owner) carryOut() {
 		}
 		o.core.Durable(effects.Record.Number)
 	}
+}
+
+// stamp notes when changes were made: the core has no clock.
+func (o *owner) stamp() {
+	for ; o.stamped < o.core.Changes(); o.stamped++ {
+		o.stamps = append(o.stamps, time.Now())
+	}
+	o.stamps = o.stamps[max(0, len(o.stamps)-view.HistoryMax):]
 }
 
 // announce answers the Gets that the news is for.

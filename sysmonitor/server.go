@@ -210,7 +210,8 @@ func (s *MonitorServer) Close() error {
 	return s.Shutdown(ctx)
 }
 
-// statusOf translates the core's status, which counts in ticks.
+// statusOf translates the core's status, which counts in ticks. It is for the owner,
+// when it has stamped all changes.
 func (s *MonitorServer) statusOf(st view.Status, waiting int) Status {
 	tick := s.opts.pingInterval / time.Duration(st.TicksPerPing)
 	out := Status{
@@ -230,8 +231,9 @@ func (s *MonitorServer) statusOf(st view.Status, waiting int) Status {
 			Suspected: k.Suspected, Leaving: k.Leaving, CoolDown: time.Duration(k.CoolDown) * tick, InSync: k.InSync,
 		})
 	}
-	for _, c := range st.History {
-		out.History = append(out.History, Change(c))
+	for i, c := range st.History {
+		out.History = append(out.History, Change{View: c.View, Active: c.Active, Rule: c.Rule, Reason: c.Reason,
+			Ago: time.Since(s.owner.stamps[i])})
 	}
 	return out
 }

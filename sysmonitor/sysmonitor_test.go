@@ -513,9 +513,19 @@ func TestStatusOverTheWire(t *testing.T) {
 	_, b, _ := pair(t, m)
 	st, err := b.Status(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, m.Status(), *st)
-	require.Len(t, st.Servers, 2)
+	later := m.Status()
 	require.Len(t, st.History, 4)
+	require.Len(t, later.History, 4)
+	before := time.Minute
+	for i := range st.History {
+		ago := &st.History[i].Ago
+		require.Positive(t, *ago)
+		require.LessOrEqual(t, *ago, before, "the oldest comes first")
+		require.Less(t, *ago, later.History[i].Ago, "time passes")
+		before, *ago = *ago, later.History[i].Ago
+	}
+	require.Equal(t, later, *st)
+	require.Len(t, st.Servers, 2)
 	require.Equal(t, []Server{{Addr: "a", Incarnation: 5}, {Addr: "b", Incarnation: 5}}, st.InSync)
 	require.LessOrEqual(t, len(st.History), view.HistoryMax)
 }

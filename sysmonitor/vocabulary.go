@@ -82,9 +82,10 @@ type ServerStatus struct {
 // first after a restart, the view that the service went on from.
 type Change struct {
 	View   View
-	Active uint   // the last activated number after it
-	Rule   string // the rule that fired
-	Reason string // why, for people
+	Active uint          // the last activated number after it
+	Rule   string        // the rule that fired
+	Reason string        // why, for people
+	Ago    time.Duration // how long ago it was made, or this service restarted
 }
 
 // StatusArgs are the arguments of the RPC MonitorServer.Status.

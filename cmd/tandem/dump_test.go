@@ -103,7 +103,7 @@ func TestADumpOfOneServerNeedsNoOther(t *testing.T) {
 	c := startLocalCluster(t, 3)
 	c.put(map[string]string{"k": "v"})
 	backup, idle := c.servers[1], c.servers[2]
-	require.Eventually(t, func() bool { return backup.Status().Keys == 1 }, patienceOfTests, time.Millisecond)
+	require.Eventually(t, func() bool { return backup.Status().Keys == 1 }, patience, time.Millisecond)
 	c.servers[0].Kill()
 	c.monitor.Kill()
 

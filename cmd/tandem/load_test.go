@@ -121,7 +121,7 @@ func TestALoadThatIsStopped(t *testing.T) {
 	}()
 	_, err := io.WriteString(dump, `{"key":"a","value":"1"}`+"\n")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(c.pairs()) == 1 }, patienceOfTests, c.monitor.Status().PingInterval)
+	require.Eventually(t, func() bool { return len(c.pairs()) == 1 }, patience, c.monitor.Status().PingInterval)
 	stop() // while it waits for more
 	got := <-ended
 	require.Equal(t, exitUnknown, got.code)

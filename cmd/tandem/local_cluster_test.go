@@ -19,9 +19,6 @@ type localCluster struct {
 	opts    []kvservice.Option
 }
 
-// patienceOfTests is for how long a test waits for what must come.
-const patienceOfTests = 20 * time.Second
-
 // startLocalCluster starts a view service and as many servers, one after the other:
 // the first is the primary, and the second its backup, in sync. The options are the
 // servers'.
@@ -53,7 +50,7 @@ func (c *localCluster) join() *kvservice.KVServer {
 // until waits until the view service says so.
 func (c *localCluster) until(what string, ok func(sysmonitor.Status) bool) {
 	c.t.Helper()
-	require.Eventually(c.t, func() bool { return ok(c.monitor.Status()) }, patienceOfTests, 5*time.Millisecond, what)
+	require.Eventually(c.t, func() bool { return ok(c.monitor.Status()) }, patience, 5*time.Millisecond, what)
 }
 
 // client returns a client, which ends with the test.
@@ -85,7 +82,7 @@ func (c *localCluster) pairs() map[string]string {
 
 // context returns one that lasts as long as a test has patience.
 func (c *localCluster) context() context.Context {
-	ctx, cancel := context.WithTimeout(c.t.Context(), patienceOfTests)
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	c.t.Cleanup(cancel)
 	return ctx
 }

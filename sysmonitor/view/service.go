@@ -27,6 +27,7 @@ type Service struct {
 
 	out     Effects
 	history []Change
+	changes uint64 // that the history has ever had
 }
 
 // announcement is what replies name.
@@ -117,6 +118,7 @@ func Restore(cfg Config, r Record) (*Service, error) {
 		s.detector.add(m)
 	}
 	s.history = []Change{{View: r.View, Active: r.Active, Rule: "V10", Reason: "restored from the record"}}
+	s.changes = 1
 	if r.View.Viewnum == 0 {
 		s.history[0].Rule = "V0"
 		s.history[0].Reason = fmt.Sprintf("cluster %x was given up, and a new one begins", r.Abandoned[len(r.Abandoned)-1])
@@ -372,9 +374,14 @@ func (s *Service) Get(args tandem.ViewArgs) (reply tandem.ViewReply, ready bool)
 // View returns the announced view and the last activated number.
 func (s *Service) View() (v tandem.View, active uint) { return s.told.view, s.told.active }
 
+// Changes returns how many changes the history has ever had; those that Status tells
+// are the last of them.
+func (s *Service) Changes() uint64 { return s.changes }
+
 // note tells the observer and the history what the rules did.
 func (s *Service) note(done []change) {
 	for _, c := range done {
+		s.changes++
 		s.history = append(s.history, Change{View: c.view, Active: s.state.active, Rule: c.rule, Reason: c.why})
 		if len(s.history) > HistoryMax {
 			s.history = append([]Change(nil), s.history[len(s.history)-HistoryMax:]...)
