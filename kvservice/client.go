@@ -252,6 +252,29 @@ func (l *clientLoop) trouble() error {
 	return fmt.Errorf("no answer yet from %s, the primary of view %d", v.Primary, v.Viewnum)
 }
 
+// WaitingFor says what the operations under way are waiting for, such as a view
+// service that cannot be reached or a primary that does not answer, and is nil if
+// none is under way. It is what Because says of an operation that is given up, for
+// those who do not want to give up yet.
+func (c *KVClient) WaitingFor() error {
+	answer := make(chan error, 1)
+	if !c.post(func(l *clientLoop) {
+		if len(l.waiting) == 0 {
+			answer <- nil
+			return
+		}
+		answer <- l.trouble()
+	}) {
+		return nil
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-c.ctx.Done():
+		return nil
+	}
+}
+
 func (l *clientLoop) ask(ask clerk.AskView) {
 	c := l.client
 	c.tasks.Go(func() {
