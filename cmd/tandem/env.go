@@ -26,7 +26,12 @@ func envName(flag string) string {
 // setFromEnvironment sets the flags of a command that are not on its command line
 // to what the environment says. An empty variable says nothing. Then it takes the
 // variables away: processes that this one starts are told all by their command lines.
+// A request for completion is none of a command, and leaves all to the one that it is
+// about.
 func setFromEnvironment(cmd *cobra.Command) error {
+	if cmd.Name() == cobra.ShellCompRequestCmd {
+		return nil
+	}
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(envName(f.Name))

@@ -53,8 +53,8 @@ func failed(err error) error {
 	return &failedError{err}
 }
 
-// statusError ends a command with the status of the process that it ran in its
-// place, which has told everything.
+// statusError ends a command that has told everything, or the process that it ran in
+// its place has, with a status.
 type statusError struct{ status int }
 
 // Error returns the status.

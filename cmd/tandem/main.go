@@ -49,6 +49,9 @@ func main() {
 	os.Exit(run(interruptible(context.Background()), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
+// Commands stand in help in the order in which one meets them.
+func init() { cobra.EnableCommandSorting = false }
+
 // run carries out a command line and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root, started := newRootCommand()
@@ -89,7 +92,6 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 	root.SetUsageTemplate(root.UsageTemplate() + envUsage)
 	root.SetHelpCommand(newHelpCommand())
 	addVersionFlag(root)
-	cobra.EnableCommandSorting = false // they stand in the order in which one meets them
 	for _, group := range []struct {
 		id, title string
 		commands  []*cobra.Command
@@ -100,6 +102,13 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 			newServerCommand(),
 		}},
 		{"use", "Use it:", []*cobra.Command{
+			newGetCommand(),
+			newPutCommand(),
+			newPutHashCommand(),
+			newAppendCommand(),
+			newDeleteCommand(),
+			newCASCommand(),
+			newKeysCommand(),
 			newDumpCommand(),
 			newLoadCommand(),
 		}},
@@ -116,6 +125,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 		}
 	}
 	root.AddCommand(newVersionCommand())
+	completeFlags(root)
 	noteStart(root, started)
 	return root, started
 }

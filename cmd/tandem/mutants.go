@@ -68,7 +68,7 @@ Exit status: 0 every mutant that should be caught was, 1 one was not, or is stal
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.pattern, "run", "", "take only mutants of which the name or a rule matches this regular expression")
-	flags.StringVar(&f.tree, "tree", ".", "a directory in the source tree")
+	flags.StringVar(&f.tree, "tree", ".", "a `directory` in the source tree")
 	flags.BoolVar(&f.list, "list", false, "tell which mutants there are, and run none")
 	flags.BoolVar(&f.markdown, "markdown", false, "tell the answer as a Markdown table")
 	flags.IntVar(&f.workers, "workers", 2, "mutants at the same time")

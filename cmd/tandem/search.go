@@ -112,9 +112,9 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 	flags.IntVar(&f.workers, "workers", runtime.GOMAXPROCS(0), "states looked at at the same time")
 	flags.BoolVar(&f.random, "random", false, "walk at random, depth first")
 	flags.Uint64Var(&f.seed, "seed", 1, "with --random: what the walks are drawn from")
-	flags.StringVar(&f.replay, "replay", "", "go the way in this transcript again, and tell it")
+	flags.StringVar(&f.replay, "replay", "", "go the way in this transcript, a `file`, again, and tell it")
 	flags.BoolVar(&f.step, "step", false, "with --replay: wait for Enter before each event")
-	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for ways that are found in this directory; empty: make none")
+	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for ways that are found in this `directory`; empty: make none")
 	f.mutantFlags.addFlags(cmd)
 	f.output.addFlags(cmd)
 	for _, other := range []string{"goal", "random", "json"} {

@@ -90,9 +90,9 @@ Exit status: 0 held, 1 an invariant broke, 2 ended before it was done, 64 usage.
 	flags.StringSliceVar(&f.faults, "faults", nil, "let nothing go wrong but these kinds of fault")
 	flags.StringSliceVar(&f.without, "without", nil, "leave these kinds of fault out")
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "go on after a failure, and count failures by invariant")
-	flags.StringVar(&f.file, "options", "", "run the options in this file, as a run folder has them")
+	flags.StringVar(&f.file, "options", "", "run the options in this `file`, as a run folder has them")
 	flags.BoolVar(&f.noShrink, "no-shrink", false, "do not shrink a run that fails")
-	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for runs that fail in this directory; empty: make none")
+	flags.StringVar(&f.runDir, "run-dir", "tandem-runs", "make folders for runs that fail in this `directory`; empty: make none")
 	f.mutantFlags.addFlags(cmd)
 	f.output.addFlags(cmd)
 	for _, other := range []string{"seeds", "duration", "options"} {

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/tandemkv/tandem/kvservice"
+)
+
+// toldAfter is how long a person waits without being told what for.
+const toldAfter = time.Second
+
+// tellWaiting tells, until it is stopped, what operations have been waiting for: a
+// client goes on trying, and a person might rather start what is missing. It tells
+// each reason once.
+func tellWaiting(client *kvservice.KVClient, w io.Writer, who string) (stop func()) {
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		pause := time.NewTicker(toldAfter)
+		defer pause.Stop()
+		told := ""
+		for {
+			select {
+			case <-over:
+				return
+			case <-pause.C:
+			}
+			if why := client.WaitingFor(); why != nil && why.Error() != told {
+				told = why.Error()
+				fmt.Fprintf(w, "%s: still trying: %s\n", who, told)
+			}
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(over)
+		wg.Wait()
+	})
+}
