@@ -21,8 +21,7 @@ const asCommand = "COMMAND_TEST_AS_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		os.Unsetenv(asCommand)
-		main()
+		main() // it stays in the environment, for those that the command starts
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -10,7 +10,7 @@ import (
 // whose end means nothing: what is started with no input must live.
 func endOfTyping(in io.Reader) <-chan struct{} {
 	f, ok := in.(*os.File)
-	if !ok || !isTerminal(f) || isNull(f) {
+	if !ok || !isTerminal(f) {
 		return nil
 	}
 	letReadsFailInBackground()
@@ -21,15 +21,4 @@ func endOfTyping(in io.Reader) <-chan struct{} {
 		}
 	}()
 	return end
-}
-
-// isNull reports whether a file is the system's empty one, which is a character
-// device as terminals are.
-func isNull(f *os.File) bool {
-	null, err := os.Stat(os.DevNull)
-	if err != nil {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && os.SameFile(null, info)
 }

@@ -128,8 +128,8 @@ func play(part string) int {
 		sayReady()
 		time.Sleep(patience)
 		return 6
-	case "parent": // has a child, whose process id it tells, and does not end by itself
-		spec := Spec{Name: "child", Argv: Daemon(os.Args[0], "obedient"), Env: []string{partVariable + "=obedient"}}
+	case "parent": // has a child, behind what its arguments say; tells its process id, and does not end by itself
+		spec := Spec{Name: "child", Argv: append(os.Args[4:], Daemon(os.Args[0], "obedient")...), Env: []string{partVariable + "=obedient"}}
 		child, err := Start(context.Background(), spec)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -120,11 +120,18 @@ func TestWhatIsNotAChildIsNotFrozen(t *testing.T) {
 }
 
 func TestChildrenEndWithTheirParent(t *testing.T) {
-	p := begin(t, part(t, "parent"))
-	var child int
-	_, err := fmt.Sscanf(p.Ready().Addr, "child %d", &child)
-	require.NoError(t, err)
-	require.False(t, gone(child))
-	require.NoError(t, p.Kill(), "without a chance to tell its child")
-	require.Eventually(t, func() bool { return gone(child) }, patience, 5*time.Millisecond)
+	for name, through := range map[string][]string{
+		"directly":        nil,
+		"through a shell": {"/bin/sh", "-c", `"$@"; exit $?`, "sh"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := begin(t, part(t, "parent", through...))
+			var child int
+			_, err := fmt.Sscanf(p.Ready().Addr, "child %d", &child)
+			require.NoError(t, err)
+			require.False(t, gone(child))
+			require.NoError(t, p.Kill(), "without a chance to tell its child")
+			require.Eventually(t, func() bool { return gone(child) }, patience, 5*time.Millisecond)
+		})
+	}
 }
