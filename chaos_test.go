@@ -443,9 +443,7 @@ func (x *chaos) lastReads() {
 	x.t.Helper()
 	k := x.client("last")
 	readAll := func() {
-		ctx, cancel := x.ctx()
-		defer cancel()
-		require.NoError(x.t, x.history.ReadAll(ctx, k, chaosWorkers, 1, x.keys.Used()), "P1: the last reads")
+		require.NoError(x.t, x.history.ReadAll(x.t.Context(), k, chaosWorkers, 1, x.keys.Used(), patience), "P1: the last reads")
 	}
 	readAll()
 	x.wait("a primary that may be crashed", func() bool {

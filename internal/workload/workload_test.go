@@ -83,7 +83,7 @@ func TestWorkersLeaveAHistoryThatIsJudged(t *testing.T) {
 	w.Wait()
 
 	before := h.Counts()
-	require.NoError(t, h.ReadAll(t.Context(), k, 3, 2, keys.Used()))
+	require.NoError(t, h.ReadAll(t.Context(), k, 3, 2, keys.Used(), patience))
 	require.Equal(t, before.All()+len(keys.Used()), h.Counts().All())
 	require.Equal(t, before.Done+len(keys.Used()), h.Counts().Done)
 	require.ElementsMatch(t, keys.Used(), h.Keys())
@@ -116,7 +116,7 @@ func TestWorkersEndWithTheContext(t *testing.T) {
 	require.Zero(t, w.Running())
 	require.Zero(t, h.Counts().Done)
 	require.Zero(t, h.Counts().Unknown, "nothing was ever sent")
-	require.ErrorContains(t, h.ReadAll(ctx, k, 0, 1, []string{"some key"}), `read "some key"`)
+	require.ErrorContains(t, h.ReadAll(ctx, k, 0, 1, []string{"some key"}, patience), `read "some key"`)
 }
 
 func TestKeysAreGivenUp(t *testing.T) {
