@@ -58,9 +58,10 @@ var layers = map[string]layer{
 		rooms:   []string{".", "kvservice", "simulation"},
 		foreign: []string{"github.com/anishathalye/porcupine"},
 	},
-	"main": {rooms: []string{".", "sysmonitor", "kvservice"}},
+	"internal/torture": {rooms: []string{".", "sysmonitor", "kvservice", "internal/cluster", "internal/paths", "internal/workload"}},
+	"main":             {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {
-		rooms: []string{".", "sysmonitor", "kvservice", "internal/cluster",
+		rooms: []string{".", "sysmonitor", "kvservice", "internal/cluster", "internal/torture", "internal/workload",
 			"simulation", "simulation/search", "simulation/diagram", "simulation/runfolder", "simulation/mutants"},
 		foreign: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
 	},
