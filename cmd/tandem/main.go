@@ -113,6 +113,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 			newLoadCommand(),
 		}},
 		{"check", "Check it:", []*cobra.Command{
+			newTortureCommand(),
 			newSimulateCommand(),
 			newSearchCommand(),
 			newMutantsCommand(),
