@@ -1,6 +1,7 @@
 package sysmonitor
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -198,7 +199,9 @@ func TestStartOver(t *testing.T) {
 	require.ErrorContains(t, err, "given up already")
 	d.Close()
 
-	m = startTest(t, WithData(dir))
+	log, text := logged(slog.LevelInfo)
+	m = startTest(t, WithData(dir), log)
+	require.Contains(t, text(), fmt.Sprintf("cluster %x was given up, and a new one begins", v.Cluster))
 	c := clientOf(t, m, "a")
 	for _, viewnum := range []uint{0, 2, 9} {
 		_, err = c.PingServer(t.Context(), PingArgs{Me: "a", Incarnation: 5, Seq: uint64(100 + viewnum), Viewnum: viewnum, Cluster: old.View.Cluster})

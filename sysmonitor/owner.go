@@ -113,6 +113,9 @@ func (o *owner) tellStart() {
 	v, active := o.core.View()
 	log := o.server.log.With("data", o.server.opts.data)
 	if v.Viewnum == 0 {
+		for _, c := range o.core.Status().History { // of a cluster that was given up
+			log = log.With("rule", c.Rule, "why", c.Reason)
+		}
 		log.Info("views will be kept; there is none yet")
 		return
 	}

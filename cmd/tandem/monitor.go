@@ -60,6 +60,9 @@ understood.`,
 }
 
 func (c *monitorCommand) run(cmd *cobra.Command, _ []string) error {
+	if err := checkAddress("--listen", c.listen); err != nil {
+		return err
+	}
 	log, err := c.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return err

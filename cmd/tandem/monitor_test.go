@@ -81,6 +81,7 @@ func TestMonitorDoesNotStart(t *testing.T) {
 		{[]string{"--listen", taken, "--ping-interval", "1ms"}, exitUsage, "ping interval 1ms is below 4ms"},
 		{[]string{"--listen", taken, "--dead-pings", "1"}, exitUsage, "1 dead pings"},
 		{[]string{"--listen", taken, "--log-level", "loud"}, exitUsage, "loud"},
+		{[]string{"--listen", "nowhere"}, exitUsage, "--listen \"nowhere\""},
 		{[]string{"--listen", taken, "extra"}, exitUsage, "extra"},
 	} {
 		got := tandem(t, append([]string{"monitor"}, c.args...)...)

@@ -33,8 +33,8 @@ for it, for as long as it takes, and never starts over by itself. Before you do,
 
   - see which servers it waits for: this command tells, and changes nothing unless
     it is told to; if one of them still runs and is only cut off, mend the network;
-  - save what a server that still runs has: what it has applied may lack the last
-    updates, but is a whole table of one moment;
+  - save what a server that still runs has, with tandem dump --server ADDR: it may
+    lack the last updates, but is a whole table of one moment;
   - end every server of the old cluster.
 
 Then the record of the old cluster is put aside under another name, and the next
