@@ -60,8 +60,8 @@ With --config the cluster is what a file says, in TOML:
 The remote command is split into words as a shell would, with '...', "..." and \ to
 keep blanks, and nothing else; then {host}, {name} (server-2, say) and {command} are
 filled in, the last as one text for the shell of that host. ssh must not have to ask
-anything, so it needs a key. Servers and clients must reach each host by its name
-here, and this machine the view service.
+anything, so it needs a key; with -o ServerAliveInterval=5 it notices a host that is
+gone. All hosts and clients must reach each host by what it is called here.
 
 Ctrl-C, or Ctrl-D at a terminal, ends it. The servers leave one after the other, the
 primary last, and what they held goes with them: with --dump the table of each is
@@ -156,17 +156,26 @@ func (c *upCommand) run(cmd *cobra.Command, _ []string) error {
 	told.note("the run folder is " + c.runDir)
 	s, err := cluster.Up(cmd.Context(), cfg, cluster.Settings{Binary: binary, RunDir: c.runDir, PingInterval: c.pingInterval,
 		DeadPings: c.deadPings, LogLevel: c.logLevel, Notify: told.event})
-	if cmd.Context().Err() != nil && err != nil {
+	if err != nil && cmd.Context().Err() != nil {
 		err = errors.New("interrupted while the cluster was starting")
 	}
 	if err != nil {
-		return failed(errors.Join(err, told.close()))
+		return whyNotStarted(err, told.close())
 	}
 	end := c.awaitEnd(cmd, s, told)
 	stop, cancel := untilToldAgain(cmd.Context(), end, again)
 	defer cancel()
 	err = c.finish(stop, s, told)
 	return failed(errors.Join(err, told.close()))
+}
+
+// whyNotStarted returns the error that ends the command when the cluster could not be
+// started. What a process did not understand was told to this one.
+func whyNotStarted(err, closing error) error {
+	if end := new(cluster.End); errors.As(err, &end) && end.Code == exitUsage {
+		return &usageError{err}
+	}
+	return failed(errors.Join(err, closing))
 }
 
 // makeFolders makes the run folder, and that for tables, in which nothing may be

@@ -76,20 +76,23 @@ func (p *eventPrinter) hints(monitor string, e cluster.Event, typing bool) {
 		end = "Ctrl-C or Ctrl-D"
 	}
 	self := selfName()
-	kill := fmt.Sprintf("kill -9 %d", e.PID)
+	kill, who := fmt.Sprintf("kill -9 %d", e.PID), e.Primary+", the primary"
+	if e.Host != "" {
+		who += ", on " + e.Host
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fmt.Fprintf(p.w, `
 It serves. Try, in another terminal:
 
   %s put greeting hello%s
-  %-*s # %s, the primary
+  %-*s # %s
   %[1]s get greeting%[2]s
   %[1]s status%[2]s
 
 %[6]s ends it, and what the servers hold goes with them.
 
-`, self, where, len(self)+len(" put greeting hello"), kill, e.Primary, end)
+`, self, where, len(self)+len(" put greeting hello"), kill, who, end)
 }
 
 // selfName returns how the reader may call this binary.

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -269,6 +271,11 @@ func TestUpMisunderstood(t *testing.T) {
 		require.Contains(t, got.stderr, want)
 		require.Empty(t, got.stdout)
 	}
+
+	// What only the view service can tell.
+	u := startUp(t, nil, "--ping-interval", "1ms")
+	require.Equal(t, exitUsage, u.status())
+	require.Contains(t, u.stderr.String(), "ping interval 1ms is below 4ms")
 }
 
 func TestHints(t *testing.T) {

@@ -29,6 +29,7 @@ type Event struct {
 	Kind Kind      `json:"kind"`
 	Name string    `json:"name,omitempty"` // of the process it is about, or of the primary
 	PID  int       `json:"pid,omitempty"`  // of that process, on the host where it runs
+	Host string    `json:"host,omitempty"` // where it runs, if that is another than this one
 	Addr string    `json:"addr,omitempty"` // by which that process is reached
 
 	// Of a view.
@@ -45,10 +46,23 @@ func (e Event) String() string {
 	return e.Time.Local().Format("15:04:05.000") + "  " + e.Text
 }
 
-// titled returns how people call a process: by name and process id.
-func titled(name string, pid int) string {
-	if pid == 0 {
-		return name
+// life is one process that a member was, or is.
+type life struct {
+	name  string
+	pid   int    // on the host where it runs
+	host  string // empty: this one
+	ended bool
+}
+
+// title returns how people call it: by name and process id.
+func (l life) title() string {
+	if l.host != "" {
+		return fmt.Sprintf("%s (pid %d on %s)", l.name, l.pid, l.host)
 	}
-	return fmt.Sprintf("%s (pid %d)", name, pid)
+	return fmt.Sprintf("%s (pid %d)", l.name, l.pid)
+}
+
+// event returns an event about it.
+func (l life) event(kind Kind, text string) Event {
+	return Event{Kind: kind, Name: l.name, PID: l.pid, Host: l.host, Text: text}
 }

@@ -48,6 +48,15 @@ const (
 // reach is how others reach the member.
 func (m *member) reach() string { return net.JoinHostPort(m.host, strconv.Itoa(m.port)) }
 
+// life returns that of its lives which a process is.
+func (m *member) life(p *Process) life {
+	l := life{name: m.name, pid: p.Ready().PID}
+	if !m.local {
+		l.host = m.host
+	}
+	return l
+}
+
 // spec returns what to start.
 func (m *member) spec(s *Settings, remote Remote) (Spec, error) {
 	binary := s.Binary

@@ -79,7 +79,8 @@ func (s *Supervisor) process(m *member) *Process {
 // ask asks a process to leave, or to end at once, and says so. One that cannot be
 // asked has ended, or will be killed.
 func (s *Supervisor) ask(m *member, p *Process, role string, leave bool) {
-	who := titled(m.name, p.Ready().PID)
+	l := m.life(p)
+	who := l.title()
 	if role != "" {
 		who += ", " + role + ","
 	}
@@ -90,9 +91,9 @@ func (s *Supervisor) ask(m *member, p *Process, role string, leave bool) {
 	s.mu.Lock()
 	m.leaving, m.ending = leave, !leave
 	s.mu.Unlock()
-	s.tell(Event{Kind: Leaving, Name: m.name, PID: p.Ready().PID, Text: text})
+	s.tell(l.event(Leaving, text))
 	if err := order(); err != nil {
-		s.tell(Event{Kind: Note, Name: m.name, PID: p.Ready().PID, Text: err.Error()})
+		s.tell(l.event(Note, err.Error()))
 	}
 }
 
@@ -110,7 +111,7 @@ func (s *Supervisor) kill(m *member) {
 		wait(context.Background(), p.Done(), quitPatience)
 	}
 	if err := p.Kill(); err != nil {
-		s.tell(Event{Kind: Note, Name: m.name, PID: p.Ready().PID, Text: err.Error()})
+		s.tell(m.life(p).event(Note, err.Error()))
 		return
 	}
 	<-m.gone
@@ -155,9 +156,9 @@ func (s *Supervisor) departures(ctx context.Context) (order []departure, why str
 		switch {
 		case err != nil:
 			role = ""
-		case m.name == s.nameOf(st.View.PrimaryServer()):
+		case m.name == s.lifeOf(st.View.PrimaryServer()).name:
 			role = "primary"
-		case m.name == s.nameOf(st.View.BackupServer()):
+		case m.name == s.lifeOf(st.View.BackupServer()).name:
 			role = "backup"
 		}
 		order = append(order, departure{m, p, role})
@@ -169,20 +170,19 @@ func (s *Supervisor) departures(ctx context.Context) (order []departure, why str
 	return order, s.rename(why)
 }
 
-// nameOf returns the name of the member that a server is a life of.
-func (s *Supervisor) nameOf(server tandem.Server) string {
+// lifeOf returns the life that a server is, the zero one if it was not started
+// here.
+func (s *Supervisor) lifeOf(server tandem.Server) life {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lives[server].name
+	return s.lives[server]
 }
 
 // titleOf returns how people call a server: by its name and process id if it is a
 // life that was started here.
 func (s *Supervisor) titleOf(server tandem.Server) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if l, ok := s.lives[server]; ok {
-		return titled(l.name, l.pid)
+	if l := s.lifeOf(server); l.name != "" {
+		return l.title()
 	}
 	return fmt.Sprintf("%s/%x", server.Addr, server.Incarnation)
 }

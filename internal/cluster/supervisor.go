@@ -50,13 +50,6 @@ type Supervisor struct {
 	lives    map[tandem.Server]life // of servers, all there were
 }
 
-// life is a process that a server was, or is.
-type life struct {
-	name  string
-	pid   int
-	ended bool
-}
-
 // Up starts the processes of a cluster, the monitor first, and returns when all
 // of them serve, which is not yet when they have found their roles (see the
 // events). The context bounds the start alone. On an error nothing is left
@@ -208,7 +201,7 @@ func (s *Supervisor) again(m *member) *Process {
 
 // enter notes and tells that a member has a process, unless the supervisor stops.
 func (s *Supervisor) enter(m *member, p *Process) bool {
-	ready := p.Ready()
+	l, ready := m.life(p), p.Ready()
 	s.mu.Lock()
 	if s.stopping {
 		s.mu.Unlock()
@@ -216,15 +209,12 @@ func (s *Supervisor) enter(m *member, p *Process) bool {
 	}
 	m.process = p
 	if server, ok := serverOf(ready); ok {
-		s.lives[server] = life{name: m.name, pid: ready.PID}
+		s.lives[server] = l
 	}
 	s.mu.Unlock()
-	where := ""
-	if !m.local {
-		where = " on " + m.host
-	}
-	s.tell(Event{Kind: Started, Name: m.name, PID: ready.PID, Addr: ready.Reach(),
-		Text: fmt.Sprintf("%s listens on %s%s", titled(m.name, ready.PID), ready.Reach(), where)})
+	e := l.event(Started, l.title()+" listens on "+ready.Reach())
+	e.Addr = ready.Reach()
+	s.tell(e)
 	return true
 }
 
@@ -233,8 +223,10 @@ func (s *Supervisor) leave(m *member, p *Process) {
 	s.mu.Lock()
 	asked, quit := m.leaving, m.ending
 	m.process = nil
+	l := m.life(p)
+	l.ended = true
 	if server, ok := serverOf(p.Ready()); ok {
-		s.lives[server] = life{name: m.name, pid: p.Ready().PID, ended: true}
+		s.lives[server] = l
 	}
 	s.mu.Unlock()
 	end, _ := p.Ended()
@@ -245,10 +237,11 @@ func (s *Supervisor) leave(m *member, p *Process) {
 	case quit && !end.OK() && end.Signal == "":
 		how = "ended, as it was told"
 	case !end.OK() && end.Signal == "" && len(end.Tail) > 0:
-		how = end.Error()
+		how += ": " + end.Tail[len(end.Tail)-1]
 	}
-	s.tell(Event{Kind: Ended, Name: m.name, PID: p.Ready().PID, Addr: p.Ready().Reach(),
-		Text: fmt.Sprintf("%s: %s", titled(m.name, p.Ready().PID), how)})
+	e := l.event(Ended, l.title()+": "+how)
+	e.Addr = p.Ready().Reach()
+	s.tell(e)
 }
 
 // serverOf returns the server that a process is, and false for a monitor.

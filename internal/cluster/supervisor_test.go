@@ -326,7 +326,7 @@ exit $?
 	require.NotEqual(t, there.PID, s.process(s.servers[1]).Local())
 	require.Regexp(t, `^localhost:[1-9]\d*$`, there.Reach(), "by its name")
 	started := r.await(0, "its start", func(e Event) bool { return e.Kind == Started && e.Name == "server-2" })
-	require.Equal(t, fmt.Sprintf("server-2 (pid %d) listens on %s on localhost", there.PID, there.Reach()), r.at(started).Text)
+	require.Equal(t, fmt.Sprintf("server-2 (pid %d on localhost) listens on %s", there.PID, there.Reach()), r.at(started).Text)
 
 	// It dies there, and comes back at its port.
 	require.NoError(t, syscall.Kill(there.PID, syscall.SIGKILL))

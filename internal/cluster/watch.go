@@ -112,7 +112,7 @@ func (w *watcher) look(ctx context.Context, pause time.Duration) bool {
 // been waited for them long enough.
 func (w *watcher) named(v tandem.View) bool {
 	for _, server := range []tandem.Server{v.PrimaryServer(), v.BackupServer()} {
-		if server.Addr == "" || w.s.nameOf(server) != "" {
+		if server.Addr == "" || w.s.lifeOf(server).name != "" {
 			continue
 		}
 		if w.unnamed.IsZero() {
@@ -131,8 +131,9 @@ func (w *watcher) tellChange(c sysmonitor.Change) {
 	made := c.View.Viewnum > w.view
 	w.view, w.active = c.View.Viewnum, c.Active
 	primary, backup := c.View.PrimaryServer(), c.View.BackupServer()
-	e := Event{Kind: ViewActive, Name: w.s.nameOf(primary), PID: w.s.pidOf(primary), Addr: primary.Addr, View: c.View.Viewnum,
-		Primary: w.s.nameOf(primary), Backup: w.s.nameOf(backup), Rule: c.Rule}
+	e := w.s.lifeOf(primary).event(ViewActive, "")
+	e.Addr, e.View, e.Rule = primary.Addr, c.View.Viewnum, c.Rule
+	e.Primary, e.Backup = e.Name, w.s.lifeOf(backup).name
 	switch {
 	case made && backup.Addr == "":
 		e.Kind = ViewMade
@@ -192,13 +193,6 @@ func (s *Supervisor) allEnded(servers []tandem.Server) bool {
 	return len(servers) > 0 && !slices.ContainsFunc(servers, func(server tandem.Server) bool { return !s.lives[server].ended })
 }
 
-// pidOf returns the process id of a server, 0 if it was not started here.
-func (s *Supervisor) pidOf(server tandem.Server) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lives[server].pid
-}
-
 // rename returns a text of the view service with the names and process ids of the
 // servers, which it calls by address and incarnation.
 func (s *Supervisor) rename(text string) string {
@@ -206,7 +200,7 @@ func (s *Supervisor) rename(text string) string {
 	defer s.mu.Unlock()
 	var pairs [][2]string
 	for server, l := range s.lives {
-		pairs = append(pairs, [2]string{fmt.Sprintf("%s/%x", server.Addr, server.Incarnation), titled(l.name, l.pid)})
+		pairs = append(pairs, [2]string{fmt.Sprintf("%s/%x", server.Addr, server.Incarnation), l.title()})
 	}
 	// The longer first: of two, one may begin as the other.
 	slices.SortFunc(pairs, func(a, b [2]string) int {
