@@ -100,6 +100,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 			newUpCommand(),
 			newMonitorCommand(),
 			newServerCommand(),
+			newStatusCommand(),
 		}},
 		{"use", "Use it:", []*cobra.Command{
 			newGetCommand(),

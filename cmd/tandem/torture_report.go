@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tandemkv/tandem/internal/torture"
 )
@@ -70,9 +69,6 @@ func (r *tortureReport) write(w io.Writer) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
-// millis writes milliseconds for people.
-func millis(ms int64) string { return shortDuration(time.Duration(ms) * time.Millisecond) }
 
 // gapFaultsMax is how many faults are told of a gap: report.json has all.
 const gapFaultsMax = 4

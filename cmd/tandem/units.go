@@ -41,3 +41,6 @@ func shortDuration(d time.Duration) string {
 	}
 	return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
 }
+
+// millis is shortDuration of a number of milliseconds.
+func millis(ms int64) string { return shortDuration(time.Duration(ms) * time.Millisecond) }
