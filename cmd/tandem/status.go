@@ -32,7 +32,9 @@ whether the group serves: whether its primary may answer requests. Then
   view          its number, and whether its primary has acknowledged it (active)
   in sync       the servers that hold all the data, so that one may be primary
   INCARNATION   which life of a server this is: drawn anew when it starts
-  MAY COMMIT    alone (solo), with its backup (joint), or not (none)
+  SYNC          whether it holds all the data
+  COMMITS       alone (solo), with its backup (joint), or not (none); or that it does
+                not answer (silent)
   LAG           entries that a backup has not acknowledged, as its primary knows
   WAITING       requests that wait in a server
   HEARD ...     who heard whom, and how long ago: the view service heard a ping, the

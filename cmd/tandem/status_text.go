@@ -51,9 +51,6 @@ func (t *statusText) verdict() {
 	if t.Why != "" {
 		t.wrap("  ", "  ", t.Why)
 	}
-	if len(t.WaitsFor) > 0 {
-		t.wrap("  it waits for  ", "                ", listed(t.WaitsFor, life.String))
-	}
 	if t.State == down {
 		t.wrap("  ", "  ", `Nothing is given up by itself: whoever starts over loses data. What to do is told in docs/operating.md, "When the group is down".`)
 	}
@@ -68,9 +65,9 @@ func (t *statusText) group() {
 			active = "active"
 		}
 		t.fact("view", fmt.Sprintf("%d, %s", v.Number, active))
-		t.fact("primary", addrOf(v.Primary))
-		t.fact("backup", addrOf(v.Backup))
-		t.fact("in sync", cmp.Or(listed(t.InSync, func(l life) string { return l.Addr }), "none"))
+		t.fact("primary", t.member(v.Primary))
+		t.fact("backup", t.member(v.Backup))
+		t.fact("in sync", cmp.Or(listed(t.InSync, func(l life) string { return t.member(&l) }), noServer))
 		t.fact("cluster", t.Cluster)
 	}
 	m := &t.Monitor
@@ -78,7 +75,7 @@ func (t *statusText) group() {
 		t.fact("monitor", m.Asked+" does not answer")
 		return
 	}
-	t.fact("monitor", fmt.Sprintf("%s; pings every %s, suspects after %d", m.Addr, millis(m.PingMillis), m.DeadPings))
+	t.fact("monitor", fmt.Sprintf("%s; pings every %s, suspects who misses %d", m.Addr, millis(m.PingMillis), m.DeadPings))
 	t.fact("views in", cmp.Or(m.Data, "memory alone: they end with the monitor"))
 }
 
@@ -87,9 +84,25 @@ func (t *statusText) fact(name, what string) {
 	t.wrap(fmt.Sprintf("%-10s", name), strings.Repeat(" ", 10), what)
 }
 
+// noServer stands where there is no server.
+const noServer = "none"
+
+// member names a life by its address, if that life is still there.
+func (t *statusText) member(l *life) string {
+	if l == nil {
+		return noServer
+	}
+	for i := range t.Servers {
+		if t.Servers[i].life == *l {
+			return l.Addr
+		}
+	}
+	return l.String() + " (which is gone)"
+}
+
 func addrOf(l *life) string {
 	if l == nil {
-		return "none"
+		return noServer
 	}
 	return l.Addr
 }
@@ -108,10 +121,10 @@ const absent = "-"
 
 // identities tells who is who.
 func (t *statusText) identities() {
-	t.table("SERVER\tINCARNATION\tROLE\tIN SYNC\tMAY COMMIT\tVIEW\tUP\tPID", func(s *serverReport) []string {
+	t.table("SERVER\tINCARNATION\tROLE\tSYNC\tCOMMITS\tVIEW\tUP\tPID", func(s *serverReport) []string {
 		row := []string{s.Addr, s.Incarnation, s.Role, yesNo(s.InSync)}
 		if s.Told == nil {
-			return append(row, "no answer")
+			return append(row, "silent")
 		}
 		return append(row, s.Told.Authority, fmt.Sprint(s.Told.View), millis(s.Process.Uptime), fmt.Sprint(s.Process.PID))
 	})
