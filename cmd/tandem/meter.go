@@ -46,8 +46,8 @@ func (r reading) String() string {
 	line := fmt.Sprintf("[%s%s] %3.0f%%  %s %s", strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled),
 		100*part, thousands(r.done), r.meter.what)
 	if r.done > 0 && r.done < r.meter.total {
-		left := time.Duration(float64(r.meter.total-r.done) / rate * float64(time.Second))
-		line += ", " + shortDuration(left.Truncate(time.Second)) + " left"
+		left := max(1, float64(r.meter.total-r.done)/rate) // whole seconds are near enough
+		line += ", " + shortDuration(time.Duration(left)*time.Second) + " left"
 	}
 	return line
 }

@@ -17,8 +17,8 @@ type screen struct {
 
 // The control sequences of terminals, of which all know these.
 const (
-	otherScreen = "\x1b[?1049h\x1b[?25l" // a screen of its own, without a cursor
-	firstScreen = "\x1b[?25h\x1b[?1049l" // what was there before
+	otherScreen = "\x1b[?1049h\x1b[?25l\x1b[?7l" // a screen of its own: no cursor, and long lines are cut
+	firstScreen = "\x1b[?7h\x1b[?25h\x1b[?1049l" // what was there before
 	toTop       = "\x1b[H"
 	endOfLine   = "\x1b[K" // erases what is left of a line
 	belowHere   = "\x1b[J" // erases all below

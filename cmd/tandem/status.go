@@ -27,7 +27,8 @@ func newStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Tell who does what in a cluster, and how it is",
 		Long: `Status asks the view service, and then each server that it knows, and tells first
-whether the group serves: whether its primary may answer requests. Then
+whether the group serves: whether its primary may answer requests; after exclamation
+marks what somebody should look at; and then
 
   view          its number, and whether its primary has acknowledged it (active)
   in sync       the servers that hold all the data, so that one may be primary
@@ -41,9 +42,8 @@ whether the group serves: whether its primary may answer requests. Then
                 server an answer to one, a primary its backup or a backup its primary
   PINGS         sent since the server started, and how many had no answer
 
-and what somebody should look at, each after an exclamation mark; and the last changes
-of the view, with the rule of docs/protocol.md by which each was made, and why. A server
-that does not answer within ` + serverBound.String() + ` is told as such.
+and the last changes of the view, with the rule of docs/protocol.md by which each was
+made, and why. A server that does not answer within ` + serverBound.String() + ` is told as such.
 
 If the group is down, it tells which server's data it waits for. What to do then is told
 in docs/operating.md.

@@ -25,13 +25,13 @@ const plainWidth = 80
 // write tells it all.
 func (t *statusText) write() string {
 	t.verdict()
+	t.remarks()
 	t.group()
 	if len(t.Servers) > 0 {
 		t.identities()
 		t.data()
 		t.hearing()
 	}
-	t.remarks()
 	t.history()
 	return t.String()
 }
@@ -184,7 +184,8 @@ func (t *statusText) hearing() {
 // table writes a line for each server.
 func (t *statusText) table(header string, row func(*serverReport) []string) {
 	t.WriteString("\n")
-	w := tabwriter.NewWriter(&t.Builder, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, header)
 	for i := range t.Servers {
 		cells := strings.Join(row(&t.Servers[i]), "\t")
@@ -193,14 +194,13 @@ func (t *statusText) table(header string, row func(*serverReport) []string) {
 		fmt.Fprintln(w, cells+strings.Repeat("\t", missing))
 	}
 	w.Flush()
+	for line := range strings.Lines(b.String()) {
+		t.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
 }
 
 // remarks tells the notes.
 func (t *statusText) remarks() {
-	if len(t.Notes) == 0 {
-		return
-	}
-	t.WriteString("\n")
 	for _, n := range t.Notes {
 		t.paintedWrap(t.paint.odd, "! ", "  ", n)
 	}
