@@ -88,7 +88,7 @@ type dumped struct {
 }
 
 func (f *dumpFlags) run(cmd *cobra.Command, file string) error {
-	source, done, err := f.source()
+	source, done, err := f.source(cmd)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (f *dumpFlags) run(cmd *cobra.Command, file string) error {
 type tableSource func(ctx context.Context, prefix string, visit func(key, value string) bool) error
 
 // source returns where the pairs come from; done is to be called when that is over.
-func (f *dumpFlags) source() (_ tableSource, done func(), err error) {
+func (f *dumpFlags) source(cmd *cobra.Command) (_ tableSource, done func(), err error) {
 	opts, err := f.options()
 	if err != nil {
 		return nil, nil, err
@@ -127,7 +127,8 @@ func (f *dumpFlags) source() (_ tableSource, done func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return client.ScanContext, client.Close, nil
+	tellNoMore := tellWaiting(client, cmd.ErrOrStderr(), cmd.CommandPath())
+	return client.ScanContext, func() { tellNoMore(); client.Close() }, nil
 }
 
 // dumpAttempts bounds how often a dump to a file is begun.

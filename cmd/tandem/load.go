@@ -68,6 +68,7 @@ func (f *loadFlags) run(cmd *cobra.Command, file string) error {
 		return err
 	}
 	defer client.Close()
+	defer tellWaiting(client, cmd.ErrOrStderr(), cmd.CommandPath())()
 	in, total, err := f.open(cmd, file)
 	if err != nil && cmd.Context().Err() != nil {
 		return fmt.Errorf("stopped, and nothing was put: %w", err)
