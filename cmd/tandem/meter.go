@@ -43,8 +43,8 @@ func (r reading) String() string {
 	}
 	part := min(float64(r.done)/float64(r.meter.total), 1)
 	filled := int(part * barWidth)
-	line := fmt.Sprintf("[%s%s] %3.0f%%  %s %s", strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled),
-		100*part, thousands(r.done), r.meter.what)
+	line := fmt.Sprintf("[%s%s] %3d%%  %s %s", strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled),
+		int(100*part), thousands(r.done), r.meter.what)
 	if r.done > 0 && r.done < r.meter.total {
 		left := max(1, float64(r.meter.total-r.done)/rate) // whole seconds are near enough
 		line += ", " + shortDuration(time.Duration(left)*time.Second) + " left"
