@@ -14,6 +14,9 @@ import (
 type interruption struct {
 	claimed atomic.Bool
 	again   chan struct{} // closed by the second signal, if that is claimed
+
+	// taken is called for each SIGINT in place of all that; nil: it is not.
+	taken atomic.Pointer[func()]
 }
 
 type interruptionKey struct{}
@@ -25,17 +28,41 @@ func interruptible(parent context.Context) context.Context {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() { // it ends with the process
-		<-signals
+		i.await(signals)
 		if !i.claimed.Load() {
 			signal.Stop(signals)
 			cancel()
 			return
 		}
 		cancel()
-		<-signals
+		i.await(signals)
 		close(i.again)
 	}()
 	return ctx
+}
+
+// await waits for a signal that asks for the end.
+func (i *interruption) await(signals <-chan os.Signal) {
+	for s := range signals {
+		f := i.taken.Load()
+		if f == nil || s != os.Interrupt {
+			return
+		}
+		(*f)()
+	}
+}
+
+// takeInterrupts has a function called whenever SIGINT comes, which then does not ask
+// for the end of this process, until the function that it returns is called. It is
+// for a prompt, where Ctrl-C ends what is under way and nothing else. If the context is
+// not an interruptible one, nothing comes.
+func takeInterrupts(ctx context.Context, f func()) (giveBack func()) {
+	i, ok := ctx.Value(interruptionKey{}).(*interruption)
+	if !ok {
+		return func() {}
+	}
+	i.taken.Store(&f)
+	return func() { i.taken.Store(nil) }
 }
 
 // furtherSignals claims the second signal, and returns what is closed by it. If the
