@@ -110,6 +110,7 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 			newDeleteCommand(),
 			newCASCommand(),
 			newKeysCommand(),
+			newShellCommand(),
 			newDumpCommand(),
 			newLoadCommand(),
 		}},

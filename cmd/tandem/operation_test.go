@@ -309,9 +309,9 @@ func TestWhatIsWaitedForIsToldWhileThereIsTimeToMendIt(t *testing.T) {
 	go func() {
 		done <- run(t.Context(), []string{"put", "k", "v", "--monitor", m.Addr(), "--timeout", "0"}, strings.NewReader(""), io.Discard, &said)
 	}()
-	require.Eventually(t, func() bool {
+	eventually(t, func() bool {
 		return strings.Contains(said.String(), "tandem put: still trying: no view yet from the view service at "+m.Addr()+"\n")
-	}, patience, 10*time.Millisecond)
+	}, "what is waited for")
 	s, err := kvservice.Start(m.Addr(), "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(s.Kill)

@@ -63,7 +63,7 @@ var layers = map[string]layer{
 	"cmd/tandem": {
 		rooms: []string{".", "sysmonitor", "kvservice", "internal/cluster", "internal/torture", "internal/workload",
 			"simulation", "simulation/search", "simulation/diagram", "simulation/runfolder", "simulation/mutants"},
-		foreign: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"},
+		foreign: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/peterh/liner"},
 	},
 
 	// Beside the house.
