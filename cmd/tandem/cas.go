@@ -19,7 +19,7 @@ exit status tells.
 An OLD or a NEW of - stands for standard input, read to its end: every byte of it, a
 line break at the end too. Only one of them can be.` + operationJSON + `
 
-Exit status: 0 it was OLD and is NEW; 1 it was another, and stays; ` + updateStatus,
+Exit status: 0 it was OLD and is NEW; 1 it was another, and stays;` + updateStatus,
 	example: `  tandem cas state draft final
   tandem cas lock "" alice && echo alice has it    # take a lock that nobody holds
   tandem cas lock alice ""                         # and give it back`,

@@ -14,7 +14,7 @@ var deleteOperation = operation{
 	short:  "Remove a key",
 	long: `Remove a key and its value. Nothing is printed.` + operationJSON + `
 
-Exit status: 0 it was there and is removed; 1 there was no such key; ` + updateStatus,
+Exit status: 0 it was there and is removed; 1 there was no such key;` + updateStatus,
 	example: `  tandem delete greeting
   tandem delete -- -5         # a key that begins with a dash goes after --`,
 	do: func(ctx context.Context, c *kvservice.KVClient, args []string) (string, error) {

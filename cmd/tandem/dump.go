@@ -57,8 +57,9 @@ as it was, and what went to standard output has no last line.`,
 
   # what one server holds, when the group is down
   tandem dump --server 10.0.0.2:7001 salvaged.jsonl`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, fileArg(args)) },
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeFile,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, fileArg(args)) },
 	}
 	f.connection.addFlags(cmd)
 	f.output.addFlags(cmd)

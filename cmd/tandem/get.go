@@ -39,7 +39,8 @@ With --json it prints an object with "key" (in "key_base64" if it is not valid U
 what comes back likewise, and "outcome": done, absent, different, unknown or failed.`
 
 // updateStatus is what help says of the exit status of every update.
-const updateStatus = `2 nobody can tell whether it ran, or will (no answer came in time, say); 3 it did not run,
-and will not; 64 the command line was not understood.`
+const updateStatus = `
+2 nobody can tell whether it ran, or will (no answer came in time, say); 3 it did not
+run, and will not; 64 the command line was not understood.`
 
 func newGetCommand() *cobra.Command { return newOperationCommand(&getOperation) }

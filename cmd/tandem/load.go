@@ -48,8 +48,9 @@ failed, and nothing was put; 64 usage.`,
   gunzip < store.jsonl.gz | tandem load
   tandem dump --monitor 10.0.0.1:7000 | tandem load --monitor 10.1.0.1:7000
   head -100 store.jsonl | tandem load --partial`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, fileArg(args)) },
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: completeFile,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, fileArg(args)) },
 	}
 	f.connection.addFlags(cmd)
 	f.output.addFlags(cmd)

@@ -22,7 +22,7 @@ var putOperation = operation{
 the value is on every server that is in sync. It is set once, however often it had
 to be sent, and prints nothing.` + standardInputHelp + operationJSON + `
 
-Exit status: 0 it is set; ` + updateStatus,
+Exit status: 0 it is set;` + updateStatus,
 	example: `  tandem put greeting hello
   tandem put greeting "hello, world"
   tandem put picture - < picture.png    # any bytes
@@ -44,7 +44,7 @@ The old value is printed as by tandem get: its bytes and nothing else, and on a
 terminal a line break after them. The hash is 32-bit FNV-1a.` + standardInputHelp + operationJSON + `
 What comes back is "previous".
 
-Exit status: 0 it is set; ` + updateStatus,
+Exit status: 0 it is set;` + updateStatus,
 	example: `  tandem puthash chain a    # prints nothing the first time: the old value is empty
   tandem puthash chain b    # prints 3826002220, the hash of "a"`,
 	result: previousValue,
@@ -60,7 +60,7 @@ var appendOperation = operation{
 	long: `Append VALUE to the value of a key. If it was absent, VALUE is its value. It is
 appended once, however often it had to be sent, and nothing is printed.` + standardInputHelp + operationJSON + `
 
-Exit status: 0 it is appended; ` + updateStatus,
+Exit status: 0 it is appended;` + updateStatus,
 	example: `  tandem append log "one more"
   date | tandem append log -`,
 	do: func(ctx context.Context, c *kvservice.KVClient, args []string) (string, error) {
