@@ -214,6 +214,7 @@ func TestUpIsKilled(t *testing.T) {
 func TestUpEndsAtOnce(t *testing.T) {
 	u := startUp(t, nil)
 	active, _ := u.await(0, "a backup in sync", inSync)
+	u.await(0, "the last server", started("server-3")) // who starts is not asked to leave
 	backup, _ := u.await(0, "the backup's start", started(active.Backup))
 	require.NoError(t, syscall.Kill(backup.PID, syscall.SIGSTOP)) // it will not leave
 	require.NoError(t, u.cmd.Process.Signal(syscall.SIGTERM))

@@ -7,7 +7,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"github.com/tandemkv/tandem"
 )
+
+// pastMax bounds how many lives of a member that have ended are known by name.
+const pastMax = 16
 
 // startPatience bounds the start of one process, over a slow network too.
 const startPatience = 30 * time.Second
@@ -24,9 +29,10 @@ type member struct {
 	gone          chan struct{} // closed when nothing keeps it any more
 
 	// Guarded by the supervisor's mu.
-	process *Process // nil while none runs
-	leaving bool     // the process was asked to leave
-	ending  bool     // the process was asked to end at once
+	process *Process        // nil while none runs
+	leaving bool            // the process was asked to leave
+	ending  bool            // the process was asked to end at once
+	past    []tandem.Server // lives of a server that have ended, the oldest first
 }
 
 // newMember returns the member that runs at a place.

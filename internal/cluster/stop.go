@@ -32,13 +32,18 @@ func (s *Supervisor) Stop(ctx context.Context) {
 		s.tell(Event{Kind: Note, Text: "nobody can hand over anything: " + why})
 	}
 	for i, d := range order {
+		if ctx.Err() != nil {
+			return
+		}
 		last := i == len(order)-1
 		if last {
 			s.watcher.stop() // the rest is no news: the group is down, the monitor gone
 		}
 		s.ask(d.member, d.process, d.role, why == "" && !last)
 		wait(ctx, d.member.gone, leavePatience)
-		s.kill(d.member)
+		if ctx.Err() == nil {
+			s.kill(d.member) // who did not leave in time
+		}
 	}
 	if p := s.process(s.monitor); p != nil && ctx.Err() == nil {
 		s.ask(s.monitor, p, "", true)

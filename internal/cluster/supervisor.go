@@ -47,7 +47,7 @@ type Supervisor struct {
 
 	mu       sync.Mutex
 	stopping bool
-	lives    map[tandem.Server]life // of servers, all there were
+	lives    map[tandem.Server]life // of servers: those that run, and the past of each
 }
 
 // Up starts the processes of a cluster, the monitor first, and returns when all
@@ -227,6 +227,11 @@ func (s *Supervisor) leave(m *member, p *Process) {
 	l.ended = true
 	if server, ok := serverOf(p.Ready()); ok {
 		s.lives[server] = l
+		m.past = append(m.past, server)
+		if len(m.past) > pastMax {
+			delete(s.lives, m.past[0])
+			m.past = m.past[1:]
+		}
 	}
 	s.mu.Unlock()
 	end, _ := p.Ended()
