@@ -462,7 +462,7 @@ func (x *chaos) judge() {
 		return
 	}
 	for _, b := range j.Bad {
-		x.t.Errorf("%s: is its history linearizable? %s", b.Key, b.Result)
+		x.t.Error(b)
 	}
 	dir, err := x.keep(j.Bad)
 	x.t.Errorf("%s; %+v; seed %d; history and picture are in %s (%v)", j.Verdict, j.Witnessed, x.seed, dir, err)

@@ -42,6 +42,14 @@ type BadKey struct {
 	Result porcupine.CheckResult
 }
 
+// String says it in a sentence.
+func (b BadKey) String() string {
+	if b.Result == porcupine.Illegal {
+		return "the history of " + b.Key + " is not linearizable"
+	}
+	return "the checker cannot tell in time whether the history of " + b.Key + " is linearizable"
+}
+
 // Judge has every key's history judged, each for 30 s at most, by so many workers at
 // once, until a few were found that are not linearizable, or of which nobody can
 // tell. When the context ends it begins no further key. progress, which may be nil,

@@ -19,8 +19,8 @@ import (
 // where one that was under way when the write began, or is of unknown outcome and
 // began before the read ended, might.
 type Witnessed struct {
-	Lost       int `json:"lost"`       // writes that a read had to show and did not, nor any read after it
-	Stale      int `json:"stale"`      // reads that did not show a write that they had to, and a later read did
+	Lost       int `json:"lost"`       // writes that the last read of their key had to show, and did not
+	Stale      int `json:"stale"`      // reads that had to show another write, and did not
 	Duplicated int `json:"duplicated"` // writes that stand twice in a value that was read
 }
 
@@ -52,12 +52,13 @@ func witness(ops []simulation.Operation) Witnessed {
 	w := Witnessed{Duplicated: duplicated(ops)}
 	stale := make(map[*simulation.Operation]bool)
 	for _, write := range writes {
-		missed, lost := missing(write, gets, safeUntil(write, removers))
+		missed := missing(write, gets, safeUntil(write, removers))
+		if len(missed) > 0 && missed[len(missed)-1] == gets[len(gets)-1] {
+			w.Lost++
+			continue
+		}
 		for _, r := range missed {
 			stale[r] = true
-		}
-		if lost {
-			w.Lost++
 		}
 	}
 	w.Stale = len(stale)
@@ -98,25 +99,15 @@ func safeUntil(write *simulation.Operation, removers []*simulation.Operation) in
 	return until
 }
 
-// missing returns the reads that do not show what was written although they had to,
-// and a later read did; and whether there are such that no later read makes up for.
-func missing(write *simulation.Operation, gets []*simulation.Operation, until int64) (stale []*simulation.Operation, lost bool) {
-	var waiting []*simulation.Operation // for a later read
+// missing returns the reads that had to show what was written, and did not.
+func missing(write *simulation.Operation, gets []*simulation.Operation, until int64) []*simulation.Operation {
+	var missed []*simulation.Operation
 	for _, r := range gets {
-		switch {
-		case strings.Contains(r.Output.Value, write.Input.Value):
-			waiting = slices.DeleteFunc(waiting, func(earlier *simulation.Operation) bool {
-				if earlier.Return >= r.Call {
-					return false
-				}
-				stale = append(stale, earlier)
-				return true
-			})
-		case r.Call > write.Return && r.Return < until:
-			waiting = append(waiting, r)
+		if r.Call > write.Return && r.Return < until && !strings.Contains(r.Output.Value, write.Input.Value) {
+			missed = append(missed, r)
 		}
 	}
-	return stale, len(waiting) > 0
+	return missed
 }
 
 // duplicated returns how many tokens stand more than once in a value.

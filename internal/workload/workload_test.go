@@ -175,6 +175,8 @@ func TestWitnessed(t *testing.T) {
 		{"nothing", nil, Witnessed{}},
 		{"all is shown", []simulation.Operation{put(1, 2, "[a]"), app(3, 4, "[b]"), get(5, 6, "[a][b]")}, Witnessed{}},
 		{"a write that no read shows", []simulation.Operation{put(1, 2, "[a]"), app(3, 4, "[b]"), get(5, 6, "[a]")}, Witnessed{Lost: 1}},
+		{"a write that no read shows before it is removed", []simulation.Operation{put(1, 2, "[a]"), get(3, 4, ""), op(simulation.Delete, 5, 6, "", ""), get(7, 8, "")}, Witnessed{Stale: 1}},
+		{"one that is lost, and one that is read too late", []simulation.Operation{app(1, 2, "[a]"), app(1, 2, "[b]"), get(3, 4, ""), get(5, 6, "[b]")}, Witnessed{Lost: 1, Stale: 1}},
 		{"two", []simulation.Operation{put(1, 2, "[a]"), app(3, 4, "[b]"), get(5, 6, ""), get(7, 8, "")}, Witnessed{Lost: 2}},
 		{"a read between two that show it", []simulation.Operation{put(1, 2, "[a]"), get(3, 4, ""), get(5, 6, "[a]")}, Witnessed{Stale: 1}},
 		{"the same, answered out of order", []simulation.Operation{put(1, 2, "[a]"), get(5, 6, "[a]"), get(3, 4, "")}, Witnessed{Stale: 1}},
