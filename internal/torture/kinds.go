@@ -2,6 +2,7 @@ package torture
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -90,10 +91,17 @@ func (r *run) beginCut(k *kind) bool {
 	return true
 }
 
-// beginIsolate leaves a server alone with its clients. If it is the primary another
-// takes its place, which it cannot hear of, nor can a client who gets its answers.
+// beginIsolate leaves a server alone with its clients, one at a time. If it is the
+// primary, as mostly, another takes its place, which it cannot hear of, nor can a
+// client who gets its answers.
 func (r *run) beginIsolate(k *kind) bool {
+	if slices.ContainsFunc(r.lasting, func(e ending) bool { return e.struck.Kind == k.name }) {
+		return false
+	}
 	p := r.victim()
+	if primary := r.group.find(r.lastView.Primary); primary != nil && r.rng.IntN(2) == 0 {
+		p = primary
+	}
 	var ways []way
 	for _, other := range r.group.all() {
 		if other != p {

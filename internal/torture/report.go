@@ -1,6 +1,8 @@
 package torture
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/tandemkv/tandem/internal/workload"
@@ -39,16 +41,17 @@ type Report struct {
 type Gap struct {
 	AtMillis int64    `json:"at_ms"` // since the clients began
 	Millis   int64    `json:"ms"`
-	Faults   []string `json:"faults"` // that were on in it, or had just ended
+	Faults   []string `json:"faults"` // that were on in it, or had just ended, for the most of it first
 }
 
-// gap tells of a gap what was on in it. A fault's consequence may come a while after
-// its end.
+// gap tells of a gap what was on in it, and what was on for the most of it first. A
+// fault's consequence may come a while after its end.
 func (r *run) gap(g workload.Gap) Gap {
 	const consequence = time.Second
 	told := Gap{AtMillis: g.From.Milliseconds(), Millis: g.Length().Milliseconds(), Faults: []string{}}
-	for _, f := range r.timeline {
-		if f.From < g.To && f.To+consequence > g.From {
+	within := func(f Struck) time.Duration { return min(f.To+consequence, g.To) - max(f.From, g.From) }
+	for _, f := range slices.SortedStableFunc(slices.Values(r.timeline), func(a, b Struck) int { return cmp.Compare(within(b), within(a)) }) {
+		if within(f) > 0 {
 			told.Faults = append(told.Faults, f.Kind+": "+f.What)
 		}
 	}
@@ -92,7 +95,7 @@ func (r *run) report(j workload.Judgement) *Report {
 func (r *run) reasons(j workload.Judgement) []string {
 	why := r.violations()
 	for _, b := range j.Bad {
-		why = append(why, "the history of "+b.Key+" is not linearizable: the checker says "+string(b.Result))
+		why = append(why, b.String())
 	}
 	if j.Witnessed.Any() {
 		why = append(why, "writes were lost or executed twice, or reads were stale")
