@@ -223,14 +223,14 @@ func (o *owner) carryOut() {
 	o.stamp()
 	for {
 		effects := o.core.Take()
+		if effects.News {
+			o.logViews() // first, so that the log has it before anybody acts on it
+			o.announce()
+		}
 		for _, r := range effects.Replies {
 			r.Ping.PingInterval = o.server.opts.pingInterval
 			o.pings[r.Request].reply <- r.Ping
 			delete(o.pings, r.Request)
-		}
-		if effects.News {
-			o.announce()
-			o.logViews()
 		}
 		if effects.Record == nil {
 			return

@@ -286,13 +286,21 @@ func (c *crashed) use(ctx context.Context) error {
 func (c *crashed) churn(ctx context.Context) error {
 	m := sysmonitor.MakeClient("churn", c.addr)
 	defer m.Close()
-	for ; ctx.Err() == nil; c.reached(ctx, 5*time.Millisecond) {
+	why := "no status"
+	for since := time.Now(); ctx.Err() == nil; c.reached(ctx, 5*time.Millisecond) {
+		if time.Since(since) > patience {
+			return fmt.Errorf("the group has not been well for %v: %s", patience, why)
+		}
 		brief, cancel := context.WithTimeout(ctx, time.Second)
 		st, err := m.Status(brief)
 		cancel()
-		if err != nil || !unhurt(st) {
+		if err != nil {
 			continue
 		}
+		if why = st.Why; !unhurt(st) {
+			continue
+		}
+		since = time.Now()
 		victim := st.View.Backup
 		if rand.IntN(2) == 0 {
 			victim = st.View.Primary
@@ -309,20 +317,20 @@ func (c *crashed) churn(ctx context.Context) error {
 	return nil
 }
 
-// unhurt reports whether two servers hold all the data, and a third is there.
+// unhurt reports whether two servers hold all the data, and a third is there. One
+// that has started anew may still be of the view by its address, not by its life.
 func unhurt(st *sysmonitor.Status) bool {
-	if st.Active != st.View.Viewnum || len(st.InSync) != 2 || st.View.Backup == "" {
-		return false
-	}
-	alive := 0
+	inSync, others := 0, 0
 	for _, s := range st.Servers {
-		if s.Heard && !s.Suspected && !s.Leaving {
-			alive++
-		} else if s.InSync {
-			return false
+		switch {
+		case !s.Heard || s.Suspected || s.Leaving:
+		case s.InSync:
+			inSync++
+		default:
+			others++
 		}
 	}
-	return alive > 2
+	return st.Active == st.View.Viewnum && inSync == 2 && others > 0
 }
 
 // strike has a server go in one of three ways, and come back.
