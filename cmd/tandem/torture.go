@@ -54,6 +54,8 @@ struck when, and the logs of all processes; with --run-dir on the command line i
 left in any case. The seed draws faults and operations, but nothing repeats their
 timing: the same seed is not the same run.
 
+A server is taken for dead after half a second of silence: that is its dead time.
+
 Exit status: 0 valid, 1 invalid, 2 unknown: interrupted, or the checker could not tell,
 3 the cluster could not be started, 64 usage.`,
 		Example: `  # a minute of everything
@@ -76,7 +78,7 @@ Exit status: 0 valid, 1 invalid, 2 unknown: interrupted, or the checker could no
 	flags.IntVar(&c.clients, "clients", 8, "how many clients call at once; the first only reads")
 	flags.Uint64Var(&c.seed, "seed", 0, "what faults and operations are drawn from; 0: the time")
 	flags.StringSliceVar(&c.faults, "faults", nil, "let nothing go wrong but these kinds of fault")
-	flags.StringVar(&c.runDir, "run-dir", "tandem-runs", "`directory` to make the run folder in; if it is given, the folder is kept whatever the verdict; empty: keep none")
+	flags.StringVar(&c.runDir, "run-dir", "tandem-runs", "`directory` to make the run folder in; if this is given, it is kept also if valid; empty: keep none")
 	c.mutantFlags.addFlags(cmd)
 	c.output.addFlags(cmd)
 	return cmd
@@ -124,7 +126,9 @@ func (c *tortureCommand) run(cmd *cobra.Command) error {
 	r, err := torture.Run(cmd.Context(), cfg)
 	p.clear()
 	if err != nil {
-		// What the processes logged tells more.
+		if c.runDir != "" { // what the processes logged tells more
+			err = fmt.Errorf("%w (logs: %s)", err, place.folder)
+		}
 		return failed(errors.Join(err, place.leave(c.runDir != "")))
 	}
 	return c.conclude(cmd, r, place)

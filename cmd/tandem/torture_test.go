@@ -163,6 +163,7 @@ func TestTortureThatCannotBegin(t *testing.T) {
 	require.Equal(t, exitFailed, got.code)
 	require.Contains(t, got.stderr, "monitor")
 	require.Empty(t, got.stdout)
+	require.Contains(t, got.stderr, "(logs: "+filepath.Join("tandem-runs", "torture-7")+")")
 	require.DirExists(t, filepath.Join("tandem-runs", "torture-7"))
 
 	got = tortureUntil(t, ctx, "--seed", "7", "--run-dir=")

@@ -16,15 +16,15 @@ type kind struct {
 }
 
 var allKinds = []*kind{
-	{"kill", 5, "kill -9 of a server; it is started again, without its data, before anybody notices or later", (*run).beginKill},
-	{"kill-monitor", 1, "kill -9 of the view service; it is started again on what it kept", (*run).beginKillMonitor},
-	{"freeze", 3, "SIGSTOP of a server, shorter or longer than it takes to be taken for dead, and SIGCONT", (*run).beginFreeze},
+	{"kill", 5, "kill -9 of a server, which is started again, without its data", (*run).beginKill},
+	{"kill-monitor", 1, "kill -9 of the view service, which is started again on its data", (*run).beginKillMonitor},
+	{"freeze", 3, "SIGSTOP of a server, for less or more than a dead time, and SIGCONT", (*run).beginFreeze},
 	{"freeze-monitor", 1, "the same of the view service", (*run).beginFreezeMonitor},
-	{"cut", 2, "nothing passes between two of the servers, view service and clients", (*run).beginCut},
+	{"cut", 2, "nothing passes between two of servers, view service and clients", (*run).beginCut},
 	{"cut-one-way", 2, "nothing passes from one of them to another", (*run).beginCut},
-	{"isolate", 2, "a server is cut off from the other servers and the view service, and not from the clients", (*run).beginIsolate},
+	{"isolate", 2, "a server is cut off from all but the clients", (*run).beginIsolate},
 	{"reset", 2, "the connections between two of them are reset", (*run).beginReset},
-	{"leave", 1, "a server is asked to leave in order, does so, and is started again", (*run).beginLeave},
+	{"leave", 1, "a server leaves in order, and is started again", (*run).beginLeave},
 }
 
 func (r *run) beginKill(k *kind) bool {
