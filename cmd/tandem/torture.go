@@ -47,14 +47,14 @@ executed twice, and reads that were stale, as far as that is beyond doubt.
 A fault never takes the memory of all servers that hold the data, for no store survives
 that. A server is killed only while another one in sync lives.
 
-The faults:
+The faults (the dead time is the silence, half a second, after which a server is taken
+for dead):
+
 ` + tortureFaultTable() + `
 A run folder is left behind unless the verdict is valid: the report, the history, what
 struck when, and the logs of all processes; with --run-dir on the command line it is
 left in any case. The seed draws faults and operations, but nothing repeats their
 timing: the same seed is not the same run.
-
-A server is taken for dead after half a second of silence: that is its dead time.
 
 Exit status: 0 valid, 1 invalid, 2 unknown: interrupted, or the checker could not tell,
 3 the cluster could not be started, 64 usage.`,

@@ -18,7 +18,7 @@ type kind struct {
 var allKinds = []*kind{
 	{"kill", 5, "kill -9 of a server, which is started again, without its data", (*run).beginKill},
 	{"kill-monitor", 1, "kill -9 of the view service, which is started again on its data", (*run).beginKillMonitor},
-	{"freeze", 3, "SIGSTOP of a server, for less or more than a dead time, and SIGCONT", (*run).beginFreeze},
+	{"freeze", 3, "SIGSTOP of a server, for less or more than the dead time, and SIGCONT", (*run).beginFreeze},
 	{"freeze-monitor", 1, "the same of the view service", (*run).beginFreezeMonitor},
 	{"cut", 2, "nothing passes between two of servers, view service and clients", (*run).beginCut},
 	{"cut-one-way", 2, "nothing passes from one of them to another", (*run).beginCut},
