@@ -52,7 +52,7 @@ object with file, pairs, bytes (of keys and values) and elapsed_ms.
 Exit status: 0 the dump is whole; 2 stopped; 3 failed; 64 usage. After 2 and 3 FILE is
 as it was, and what went to standard output has no last line.`,
 		Example: `  tandem dump store.jsonl
-  tandem dump --prefix planet/ | grep -v '"end":true' | jq -r .key
+  tandem dump --prefix planet/ | jq -r 'select(.end | not) | .key'
   tandem dump | gzip > store.jsonl.gz
 
   # what one server holds, when the group is down

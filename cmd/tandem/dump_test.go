@@ -194,7 +194,7 @@ func TestADumpWhoseMomentIsLostBeginsAgain(t *testing.T) {
 // The timeout is about a cluster that says nothing, and not about how long a dump
 // takes, nor about who reads it.
 func TestATimeoutIsForSilence(t *testing.T) {
-	f := &dumpFlags{connection: connection{timeout: 50 * time.Millisecond}}
+	f := &dumpFlags{connection: connection{timeout: 200 * time.Millisecond}}
 	reader, writer := io.Pipe()
 	read := make(chan error)
 	go func() {
@@ -219,7 +219,7 @@ func TestATimeoutIsForSilence(t *testing.T) {
 		return &kvservice.OpError{Op: "Scan", Err: ctx.Err(), Because: errors.New("the dog ate it")}
 	}
 	err := f.fill(t.Context(), silent, newDumpWriter(io.Discard), newMeter(nil, "", 0))
-	require.EqualError(t, err, "nothing came for 50ms: the dog ate it")
+	require.EqualError(t, err, "nothing came for 200ms: the dog ate it")
 }
 
 func TestWhatIsNoFileIsNotReplaced(t *testing.T) {

@@ -35,8 +35,8 @@ without its last line is refused, as it may have been cut; --partial takes it, a
 what is filtered, or put together from several: lines that tell the end are passed over,
 and so is a last line that is cut short.
 
-Each put is durable when it is counted. A load that is interrupted leaves the pairs in
-that it has put; loading again is safe, since it puts the same values.
+A pair is counted when its put was acknowledged. A load that is interrupted leaves in
+what it has put; loading again is safe, since it puts the same values.
 
 Standard output has how many pairs are in; with --json an object with pairs, bytes (of
 keys and values), elapsed_ms, whole (whether that is all), and if not, uncertain (puts

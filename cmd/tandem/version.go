@@ -64,7 +64,7 @@ func (b *build) name() string {
 func (b *build) source() string {
 	switch {
 	case b.Revision == "" && b.Version == "":
-		return "unknown: built from a source tree, and not told which (as by go run)"
+		return "unknown: built from a source tree, and not told which (as by go run, or with -buildvcs=false)"
 	case b.Revision == "":
 		return "unknown: built from the module of that version"
 	}

@@ -45,7 +45,7 @@ func TestWhatABinaryKnowsOfItself(t *testing.T) {
 			revision + " of 2026-01-02T03:04:05Z, and changes that are in no revision", "v0.0.0-20260102030405-012345678901+dirty (go1.26, "},
 		{"go build at a tag", "v1.2.3", stamped[:2], revision + " of 2026-01-02T03:04:05Z", "v1.2.3 (revision " + revision + ", go1.26, "},
 		{"go install of a version", "v1.2.3", nil, "unknown: built from the module of that version", "v1.2.3 (go1.26, "},
-		{"go run", unstamped, nil, "unknown: built from a source tree, and not told which (as by go run)", "of no version (go1.26, "},
+		{"go run", unstamped, nil, "unknown: built from a source tree, and not told which (as by go run, or with -buildvcs=false)", "of no version (go1.26, "},
 	} {
 		b := newBuild(&debug.BuildInfo{GoVersion: "go1.26", Main: debug.Module{Version: tc.version}, Settings: tc.settings})
 		require.Equal(t, tc.source, b.source(), tc.about)
