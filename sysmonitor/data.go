@@ -86,7 +86,9 @@ func (d *dataDir) load() error {
 		return err
 	}
 	d.last = &r
-	return nil
+	// It is going to be announced as it is. Whoever wrote it may have been killed after
+	// the rename, and before that was durable.
+	return d.files.syncDir(d.dir)
 }
 
 // makeData opens a data directory, and makes it first if it is missing.

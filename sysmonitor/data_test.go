@@ -328,3 +328,16 @@ func TestRestartedMembersAreAwaited(t *testing.T) {
 	require.Equal(t, "b", st.View.Primary)
 	require.Equal(t, []string{"V10", "V4"}, []string{st.History[0].Rule, st.History[1].Rule})
 }
+
+// TestWhatIsFoundIsMadeDurable: V10. A record whose name was not durable yet when its
+// writer was killed is announced by the next service, so that one sees to it first.
+func TestWhatIsFoundIsMadeDurable(t *testing.T) {
+	dir := kept(t, someRecord())
+	f := &fakeFiles{}
+	mustOpen(t, dir, f).close()
+	require.Equal(t, []string{"sync " + filepath.Base(dir)}, f.done())
+
+	f.set(full)
+	_, err := openData(dir, f)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+}

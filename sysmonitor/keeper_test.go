@@ -232,6 +232,8 @@ func TestStartOverThatFails(t *testing.T) {
 	for fails := range 4 {
 		dir := kept(t, someRecord())
 		f := &fakeFiles{}
+		d, err := openForRepair(dir, f)
+		require.NoError(t, err)
 		at := 0
 		f.set(func(step, path string) error {
 			if at++; at == fails+1 {
@@ -239,8 +241,6 @@ func TestStartOverThatFails(t *testing.T) {
 			}
 			return nil
 		})
-		d, err := openForRepair(dir, f)
-		require.NoError(t, err)
 		_, err = d.StartOver()
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		d.Close()

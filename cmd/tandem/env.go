@@ -18,6 +18,10 @@ Each flag can also be set by an environment variable, TANDEM_ and its name in
 capitals: --log-level by TANDEM_LOG_LEVEL. A flag on the command line wins.
 `
 
+// commandLineOnly marks a flag that the environment does not set: one that confirms
+// what cannot be undone is for whoever types it.
+const commandLineOnly = "command-line-only"
+
 // envName returns the environment variable that sets a flag.
 func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
@@ -35,7 +39,7 @@ func setFromEnvironment(cmd *cobra.Command) error {
 	var errs []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		value := os.Getenv(envName(f.Name))
-		if f.Changed || f.Name == "help" || f.Name == versionFlag || value == "" {
+		if f.Changed || f.Name == "help" || f.Name == versionFlag || f.Annotations[commandLineOnly] != nil || value == "" {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {

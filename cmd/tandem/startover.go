@@ -53,7 +53,8 @@ use, or cannot be written; 64 the command line was not understood.`,
 		RunE: c.run,
 	}
 	cmd.Flags().StringVar(&c.data, "data", "", "`directory` in which the view service kept its views")
-	cmd.Flags().BoolVar(&c.loseData, "lose-data", false, "do it, without asking")
+	cmd.Flags().BoolVar(&c.loseData, "lose-data", false, "do it, without asking; no environment variable sets this")
+	cmd.Flags().Lookup("lose-data").Annotations = map[string][]string{commandLineOnly: {}}
 	cmd.Flags().BoolVar(&c.json, "json", false, "tell the answer as one JSON object")
 	return cmd
 }

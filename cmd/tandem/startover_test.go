@@ -61,6 +61,15 @@ func TestStartOverTellsAndAsks(t *testing.T) {
 	})
 }
 
+func TestStartOverIsConfirmedByNoEnvironment(t *testing.T) {
+	dir, _ := keptViews(t)
+	t.Setenv("TANDEM_LOSE_DATA", "true")
+	unchanged(t, dir, func() {
+		got := tandem(t, "monitor", "start-over", "--data", dir)
+		require.Equal(t, exitBroken, got.code)
+	})
+}
+
 func TestStartOver(t *testing.T) {
 	dir, v := keptViews(t)
 	got := tandem(t, "monitor", "start-over", "--data", dir, "--lose-data", "--json")

@@ -44,6 +44,12 @@ var views = []Mutant{
 				"case s.state.view.Viewnum > 0 && args.Cluster != 0 && args.Cluster != s.state.cluster && args.Me == \"\":"},
 		},
 	}, {
+		Name: "given-up-reads-as-lost", Rules: []string{"V0"},
+		Story: "A view service whose cluster was given up takes the pings of its servers for a sign that its memory is lost, and announces nothing.",
+		Edits: []Edit{{viewState, "if id == cluster {", "if id == cluster && id == 0 {"}},
+		// No world gives a cluster up: that is for people.
+		Run: []Command{{"go", "test", "./sysmonitor/view", "-run", "TestTranscripts/v0_cluster$"}},
+	}, {
 		Name: "server-goes-over", Rules: []string{"V0"},
 		Story: "A server adopts the view of another cluster if its number is higher.",
 		Edits: []Edit{{replicaView, "if v.Group != r.cfg.Group || (r.view.Viewnum != 0 && v.Cluster != r.view.Cluster) {", "if v.Group != r.cfg.Group {"}},
