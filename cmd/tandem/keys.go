@@ -74,7 +74,7 @@ func (c *keysCommand) run(cmd *cobra.Command, args []string) error {
 	stop := tellWaiting(client, cmd.ErrOrStderr(), cmd.CommandPath())
 	n, err := c.scan(cmd.Context(), client, prefix, c.limit, func(key, value string) error { return c.write(out, key, value) })
 	stop()
-	if flushed := out.Flush(); err == nil && flushed != nil {
+	if flushed := out.Flush(); flushed != nil {
 		err = fmt.Errorf("writing the answer: %w", flushed)
 	}
 	if err != nil && n > 0 {
@@ -86,25 +86,22 @@ func (c *keysCommand) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// write writes a key, and perhaps its value, as the flags say.
+// write writes a key, and perhaps its value, as the flags say. Its errors are those of
+// the writer.
 func (c *keysCommand) write(w io.Writer, key, value string) error {
-	var err error
+	text := plainLine(key) + "\n"
 	switch {
 	case c.json && c.values:
 		return writeJSONLine(w, newJSONPair(key, value))
 	case c.json:
 		return writeJSONLine(w, newJSONKey(key))
 	case c.null:
-		_, err = io.WriteString(w, key+"\x00")
+		text = key + "\x00"
 	case c.values:
-		_, err = io.WriteString(w, plainLine(key)+"\t"+plainLine(value)+"\n")
-	default:
-		_, err = io.WriteString(w, plainLine(key)+"\n")
+		text = plainLine(key) + "\t" + plainLine(value) + "\n"
 	}
-	if err != nil {
-		return fmt.Errorf("writing the answer: %w", err)
-	}
-	return nil
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // scan visits the pairs whose keys begin with a prefix, limit of them at most unless

@@ -58,6 +58,15 @@ func (op *operation) carryOut(ctx context.Context, conn *connection, client *kvs
 	return a
 }
 
+// lost makes of an answer that could not be told one that says why. Of a read nothing
+// is left; an update has done what it has done, so it has not failed.
+func (op *operation) lost(a *answer, err error) {
+	a.outcome, a.why = outcomeFailed, err.Error()
+	if !op.reads {
+		a.outcome, a.why = outcomeUnknown, fmt.Sprintf("%v; it may have run", err)
+	}
+}
+
 // operationCommand is an operation as a command.
 type operationCommand struct {
 	*operation
@@ -99,10 +108,7 @@ func (c *operationCommand) run(cmd *cobra.Command, args []string) error {
 	a := c.carryOut(cmd.Context(), &c.connection, client, args)
 	stop()
 	if err := c.tell(cmd.OutOrStdout(), a); err != nil {
-		if c.reads {
-			return failed(err)
-		}
-		return fmt.Errorf("%w; it did run", err)
+		c.lost(a, err)
 	}
 	if a.why != "" {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", cmd.CommandPath(), a.why)

@@ -345,9 +345,11 @@ func TestAnAnswerThatCannotBeWritten(t *testing.T) {
 	c := startLocalCluster(t, 1)
 	require.Equal(t, exitHeld, c.run("put k v").code)
 	for line, code := range map[string]int{"get k": exitFailed, "keys": exitFailed, "puthash k w": exitUnknown} {
-		var stderr strings.Builder
-		require.Equal(t, code, run(t.Context(), c.args(line), strings.NewReader(""), closedPipe{}, &stderr), line)
-		require.Contains(t, stderr.String(), "writing the answer: ", line)
+		for _, args := range [][]string{c.args(line), c.args("shell")} {
+			var stderr strings.Builder
+			require.Equal(t, code, run(t.Context(), args, strings.NewReader(line), closedPipe{}, &stderr), args)
+			require.Contains(t, stderr.String(), "writing the answer: ", args)
+		}
 	}
 	require.NotEqual(t, "v", c.run("get k").stdout, "the update that was not told of")
 }

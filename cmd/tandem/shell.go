@@ -22,9 +22,9 @@ func newShellCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shell",
 		Short: "Read and change what a cluster holds, at a prompt",
-		Long: `Do one operation after the other at a prompt: get, put, puthash, append, delete, cas
-and keys, with the words of the commands of these names; help tells them. P KEY VALUE
-and G KEY are short for put and get.
+		Long: `Do one operation after the other at a prompt: get, put, puthash, append, delete, cas,
+keys and status, with the words of the commands of these names; help tells them.
+P KEY VALUE and G KEY are short for put and get.
 
 A word that has spaces in it, is empty, or holds what cannot be typed goes in double
 quotes, with the escapes of Go: put greeting "hello, world\n", put k "". A single - is
@@ -37,7 +37,7 @@ is under way, and tells what may have become of it; Ctrl-D or exit leaves.
 
 Where standard input or output is no terminal, it reads a command a line, without
 prompt and timings; lines that begin with # are skipped. Answers of no (absent,
-different) do not stop it. A line that is not understood does, and so does what failed
+different, a group that does not serve) do not stop it. A line that is not understood does, and so does what failed
 or has an unknown outcome: what comes after may stand on it.
 
 Exit status, at a prompt: 0. Otherwise: 0 all is done; 1 at least one answer was no; 2

@@ -51,7 +51,7 @@ func commandsBeginning(prefix string) []string {
 	for _, op := range operations {
 		names = append(names, op.name)
 	}
-	names = append(names, keysWord, helpWord, exitWord)
+	names = append(names, keysWord, statusWord, helpWord, exitWord)
 	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, strings.ToLower(prefix)) })
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,10 @@ import (
 
 // The words of the shell that are no operations.
 const (
-	keysWord = "keys"
-	helpWord = "help"
-	exitWord = "exit"
+	keysWord   = "keys"
+	statusWord = "status"
+	helpWord   = "help"
+	exitWord   = "exit"
 )
 
 // errLeave is what the word for it comes to.
@@ -59,8 +61,6 @@ func (s *shell) carryOut(ctx context.Context, who, line string) error {
 		}
 	}
 	name, args := args[0], args[1:]
-	stop := tellWaiting(s.client, s.diagnostics, who)
-	defer stop()
 	lower := strings.ToLower(name)
 	if op := shellOperation(lower); op != nil {
 		return s.operate(ctx, who, op, args)
@@ -68,6 +68,8 @@ func (s *shell) carryOut(ctx context.Context, who, line string) error {
 	switch lower {
 	case keysWord:
 		return s.keys(ctx, who, args)
+	case statusWord:
+		return s.status(ctx, who, args)
 	case helpWord:
 		return s.help()
 	case exitWord, "quit":
@@ -81,11 +83,13 @@ func (s *shell) operate(ctx context.Context, who string, op *operation, args []s
 	if err := op.takes(args); err != nil {
 		return err
 	}
+	stop := tellWaiting(s.client, s.diagnostics, who)
 	start := time.Now()
 	a := op.carryOut(ctx, s.conn, s.client, args)
 	took := time.Since(start)
+	stop()
 	if err := s.tell(a, took); err != nil {
-		return s.fail(who, err.Error(), exitUnknown)
+		op.lost(a, err)
 	}
 	status := a.outcome.status()
 	switch a.outcome {
@@ -133,14 +137,20 @@ func (s *shell) keys(ctx context.Context, who string, args []string) error {
 	if len(args) > 1 {
 		return usageErrorf("%s wants a PREFIX or nothing, and not %d arguments", keysWord, len(args))
 	}
+	stop := tellWaiting(s.client, s.diagnostics, who)
 	start := time.Now()
+	out := bufio.NewWriter(s.out)
 	n, err := s.conn.scan(ctx, s.client, strings.Join(args, ""), 0, func(key, _ string) error {
 		if s.json {
-			return writeJSONLine(s.out, newJSONKey(key))
+			return writeJSONLine(out, newJSONKey(key))
 		}
-		_, err := fmt.Fprintln(s.out, strconv.Quote(key))
+		_, err := out.WriteString(strconv.Quote(key) + "\n")
 		return err
 	})
+	stop()
+	if flushed := out.Flush(); flushed != nil {
+		err = fmt.Errorf("writing the answer: %w", flushed)
+	}
 	switch {
 	case err != nil:
 		return s.fail(who, fmt.Sprintf("after %d keys: %s", n, s.conn.explain(err)), exitFailed)
@@ -150,6 +160,46 @@ func (s *shell) keys(ctx context.Context, who string, args []string) error {
 	return s.print(fmt.Sprintf("%d keys", n), time.Since(start))
 }
 
+// status tells who does what in the cluster, as the command of that name does.
+func (s *shell) status(ctx context.Context, who string, args []string) error {
+	if len(args) > 0 {
+		return usageErrorf("%s wants nothing, and not %d arguments", statusWord, len(args))
+	}
+	opts, err := s.conn.options()
+	if err != nil {
+		return err
+	}
+	monitor, err := s.conn.viewService()
+	if err != nil {
+		return err
+	}
+	defer monitor.Close()
+	r := (&surveyor{asked: s.conn.monitor, monitor: monitor, opts: opts, bound: s.conn.timeout}).ask(ctx).report()
+	if ctx.Err() != nil {
+		return s.fail(who, errInterrupted.Error(), exitFailed)
+	}
+	if s.json {
+		err = writeJSONLine(s.out, r)
+	} else if r.Monitor.Error == "" {
+		_, err = io.WriteString(s.out, (&statusFlags{changes: shellChanges}).text(r, newScreen(s.out)))
+	}
+	if err != nil {
+		return s.fail(who, "writing the answer: "+err.Error(), exitFailed)
+	}
+	var verdict *verdictError
+	switch err := r.conclude(); {
+	case err == nil:
+		return nil
+	case errors.As(err, &verdict): // which was the answer
+		return &statusError{exitBroken}
+	default:
+		return s.fail(who, err.Error(), exitFailed)
+	}
+}
+
+// shellChanges is how many changes of view status tells.
+const shellChanges = 3
+
 // help tells the commands.
 func (s *shell) help() error {
 	w := tabwriter.NewWriter(s.diagnostics, 0, 0, 3, ' ', 0)
@@ -157,6 +207,7 @@ func (s *shell) help() error {
 		fmt.Fprintf(w, "%s\t%s\n", op.usage(), op.short)
 	}
 	fmt.Fprintf(w, "%s [PREFIX]\tList the keys, or those with a prefix\n", keysWord)
+	fmt.Fprintf(w, "%s\tTell who does what in the cluster, and how it is\n", statusWord)
 	fmt.Fprintf(w, "%s\tTell this\n", helpWord)
 	fmt.Fprintf(w, "%s\tLeave; Ctrl-D does, too\n", exitWord)
 	fmt.Fprintf(w, "P KEY VALUE, G KEY\tShort for put and get\n")

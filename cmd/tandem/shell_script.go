@@ -17,7 +17,9 @@ const maxKey = 64 << 10
 
 // follow carries out the lines that it reads, up to the first that fails.
 func (s *shell) follow(ctx context.Context, r io.Reader, who string) error {
-	lines := readLines(ctx, r)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := readLines(ctx, r, maxLine)
 	worst := error(nil)
 	for n := 1; ; n++ {
 		line, err := lines.next(ctx)
@@ -51,23 +53,27 @@ type lineReader struct {
 	err   error // why there are no more, once lines is closed
 }
 
-// readLines starts to read lines. If the context ends, a goroutine is left behind that
+// readLines starts to read lines of max bytes at most. If the context ends, a goroutine is left behind that
 // reads until something comes: a read from a pipe cannot be broken off.
-func readLines(ctx context.Context, r io.Reader) *lineReader {
+func readLines(ctx context.Context, r io.Reader, max int) *lineReader {
 	l := &lineReader{lines: make(chan string)}
 	go func() {
 		defer close(l.lines)
 		scanner := bufio.NewScanner(r)
-		scanner.Buffer(nil, maxLine)
+		scanner.Buffer(nil, max)
 		for scanner.Scan() {
 			select {
 			case l.lines <- scanner.Text():
 			case <-ctx.Done():
+				l.err = errInterrupted
 				return
 			}
 		}
-		if l.err = scanner.Err(); l.err == nil {
+		switch l.err = scanner.Err(); {
+		case l.err == nil:
 			l.err = io.EOF
+		case errors.Is(l.err, bufio.ErrTooLong):
+			l.err = fmt.Errorf("it is longer than %d bytes", max)
 		}
 	}()
 	return l
@@ -76,7 +82,7 @@ func readLines(ctx context.Context, r io.Reader) *lineReader {
 // next returns the next line, io.EOF if there is none.
 func (l *lineReader) next(ctx context.Context) (string, error) {
 	if ctx.Err() != nil {
-		return "", errors.New("interrupted")
+		return "", errInterrupted
 	}
 	select {
 	case line, ok := <-l.lines:
@@ -85,6 +91,6 @@ func (l *lineReader) next(ctx context.Context) (string, error) {
 		}
 		return line, nil
 	case <-ctx.Done():
-		return "", errors.New("interrupted")
+		return "", errInterrupted
 	}
 }

@@ -71,7 +71,6 @@ func TestShellStopsAtWhatIsNotDone(t *testing.T) {
 		{"keys a b", exitUsage, "", "keys wants a PREFIX or nothing"},
 		{"put a b\nput a \"" + swallow + "\"\nput c d", exitUnknown, "done\n", "tandem shell: line 2: gave up after 2s: "},
 		{"put a " + strings.Repeat("x", maxValue+1) + "\nput c d", exitFailed, "", "line 1: key or value too large"},
-		{"put a b\nput a " + strings.Repeat("x", maxLine), exitFailed, "done\n", "line 2: bufio.Scanner: token too long"},
 	} {
 		got := c.reading(tc.script, "shell --timeout 2s --route", c.servers[0].Addr()+"="+lossy)
 		require.Equal(t, tc.code, got.code, "%.50q: %s", tc.script, got.stderr)
@@ -80,6 +79,20 @@ func TestShellStopsAtWhatIsNotDone(t *testing.T) {
 		require.Equal(t, tc.stderr == "", got.stderr == "", "%.50q: %s", tc.script, got.stderr)
 	}
 	require.Equal(t, exitBroken, c.run("get c").code)
+}
+
+func TestLinesAreBounded(t *testing.T) {
+	const most = 8
+	l := readLines(t.Context(), strings.NewReader("1234567\n\n12345678\n"), most)
+	for _, want := range []string{"1234567", ""} {
+		line, err := l.next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, line)
+	}
+	for range 2 {
+		_, err := l.next(t.Context())
+		require.EqualError(t, err, "it is longer than 8 bytes")
+	}
 }
 
 func TestShellTellsJSON(t *testing.T) {
@@ -94,6 +107,35 @@ func TestShellTellsJSON(t *testing.T) {
 	var a jsonAnswer
 	require.NoError(t, json.Unmarshal([]byte(lines[3]), &a))
 	require.Equal(t, outcomeFailed, a.Outcome)
+}
+
+func TestShellTellsStatus(t *testing.T) {
+	c := startLocalCluster(t, 2)
+	got := c.reading("status\n", "shell")
+	require.Equal(t, exitHeld, got.code, got.stderr)
+	for _, s := range c.servers {
+		require.Contains(t, got.stdout, s.Addr())
+	}
+	got = c.reading("status\n# one line\n", "shell --json")
+	require.Equal(t, exitHeld, got.code, got.stderr)
+	require.Equal(t, 1, strings.Count(got.stdout, "\n"))
+	var r statusReport
+	require.NoError(t, json.Unmarshal([]byte(got.stdout), &r))
+	require.Equal(t, serving, r.State)
+
+	for _, s := range c.servers {
+		s.Kill()
+	}
+	eventually(t, func() bool { return c.run("status").code == exitBroken }, "the group to be down")
+	got = c.reading("status\nhelp\n", "shell")
+	require.Equal(t, exitBroken, got.code, got.stderr)
+	require.Contains(t, got.stderr, "get KEY", "that was an answer, and it went on")
+
+	c.monitor.Kill()
+	got = c.reading("status\nhelp\n", "shell --timeout 300ms")
+	require.Equal(t, exitFailed, got.code, got.stdout)
+	require.Contains(t, got.stderr, "tandem shell: line 1: no answer from "+c.monitor.Addr())
+	require.NotContains(t, got.stderr, "get KEY")
 }
 
 func TestShellHelpNamesEveryCommand(t *testing.T) {

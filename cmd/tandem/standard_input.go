@@ -15,6 +15,9 @@ const fromStdin = "-"
 // maxValue bounds a value that is read, in bytes: no server takes a larger one.
 const maxValue = 16 << 20
 
+// errInterrupted is why no more is read.
+var errInterrupted = errors.New("interrupted")
+
 // fromStandardInput returns the arguments with what standard input has in place of
 // a value that stands for it. A key is never read.
 func (op *operation) fromStandardInput(cmd *cobra.Command, args []string) ([]string, error) {
@@ -59,6 +62,6 @@ func readValue(ctx context.Context, r io.Reader) (string, error) {
 		}
 		return string(got.value), got.err
 	case <-ctx.Done():
-		return "", errors.New("interrupted")
+		return "", errInterrupted
 	}
 }
