@@ -25,16 +25,25 @@ func (h *hearing) pinged() {
 	h.sent++
 }
 
-// answer notes what came of a ping, and returns what had come of the one before.
-func (h *hearing) answer(err error) (before error) {
+// answer notes what came of a ping, and returns what had come of the one before, and
+// for how long none had been answered.
+func (h *hearing) answer(err error) (before error, silent time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before, h.trouble = h.trouble, err
+	silent = time.Since(h.at)
 	if err == nil {
 		h.answered++
 		h.at = time.Now()
 	}
-	return before
+	return before, silent
+}
+
+// last returns what came of the last ping, nil also if there was none.
+func (h *hearing) last() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.trouble
 }
 
 // tell puts it into a Status.
@@ -78,7 +87,7 @@ func (p *peer) silent() time.Duration {
 // deliver hands a message to the core, and notes who was heard.
 func (l *loop) deliver(m replica.Message) {
 	l.core.Deliver(m)
-	if m.From == l.peer.who && m.View.Viewnum == l.view.Viewnum {
+	if m.From == l.peer.who && m.View.Viewnum == l.news.view.Viewnum {
 		l.peer.heard = time.Now()
 	}
 }

@@ -2,6 +2,7 @@ package kvservice
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -34,9 +35,9 @@ type loop struct {
 
 	arrivals []*arrival // Replicate calls of this batch, to be answered with its messages
 	links    map[linkName]*link
-	view     tandem.View // as of the last batch
-	peer     peer        // of that view
-	moved    uint64      // to its backup, in motionUnits
+	news     news
+	peer     peer   // of the view that was last noticed
+	moved    uint64 // to its backup, in motionUnits
 
 	leaving []chan struct{}
 }
@@ -174,7 +175,7 @@ func (l *loop) drain(news, inbox chan event) {
 // carryOut does what the core asks for. This server keeps nothing on disk, so
 // what is to be kept is durable at once, as far as it promises durability.
 func (l *loop) carryOut() {
-	l.noticeView() // first, for the messages to come are of the new view
+	l.noticeNews() // first, for the messages to come are of the new view
 	if n := l.server.answersGone.Swap(0); n > 0 {
 		l.core.AnswersGone(int(n))
 	}
@@ -203,18 +204,6 @@ func (l *loop) carryOut() {
 	}
 	clear(l.arrivals)
 	l.arrivals = l.arrivals[:0]
-}
-
-// noticeView logs a change of view or role and gives up what was on its way to a
-// peer of an older one.
-func (l *loop) noticeView() {
-	v := l.core.View()
-	if v.Viewnum == l.view.Viewnum {
-		return
-	}
-	l.view, l.peer = v, peerOf(v, l.server.self)
-	l.resetLinks()
-	l.server.log.Info("view", "number", v.Viewnum, "primary", v.Primary, "backup", v.Backup, "role", l.core.Status().Role)
 }
 
 func (l *loop) leave(left chan struct{}) {
@@ -248,6 +237,8 @@ func (l *loop) stay(left chan struct{}) string {
 func (l *loop) leaveWaitsFor() string {
 	st := l.core.Status()
 	switch {
+	case errors.Is(l.server.hearing.last(), tandem.ErrWrongCluster):
+		return "the view service is of another cluster, where nobody takes its data over"
 	case st.View.Viewnum == 0:
 		return "the view service has not answered yet"
 	case st.Role != "primary":

@@ -2,6 +2,8 @@ package kvservice
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tandemkv/tandem"
@@ -31,7 +33,7 @@ func (l *loop) ping(args tandem.PingArgs) {
 		defer cancel()
 		reply, err := s.monitor.PingServer(ctx, args)
 		s.pings.Add(-1) // at once: what waits for the core must not hold up the next
-		s.monitorHeard(err)
+		s.monitorHeard(args.Cluster, err)
 		if err != nil {
 			return
 		}
@@ -42,19 +44,51 @@ func (l *loop) ping(args tandem.PingArgs) {
 	})
 }
 
-// monitorHeard notes whether the view service answered a ping, and says so when
-// that changes: a server that hears of no view looks idle, whatever the reason.
-func (s *KVServer) monitorHeard(err error) {
+// monitorHeard notes what came of a ping, and says so when that changes: a server
+// that hears of no view looks idle, whatever the reason. Cluster is what the ping
+// said of itself.
+func (s *KVServer) monitorHeard(cluster uint64, err error) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	before := s.hearing.answer(err)
-	switch {
-	case err != nil && before == nil:
-		s.log.Warn("the view service does not answer", "err", err)
-	case err == nil && before != nil:
-		s.log.Info("the view service answers again")
+	before, silent := s.hearing.answer(err)
+	kind := troubleOf(err)
+	if kind == troubleOf(before) {
+		return
 	}
+	switch kind {
+	case noTrouble:
+		s.log.Info("the view service answers again", "silent", silent.Round(time.Millisecond))
+	case anotherCluster:
+		s.log.Warn("the view service is of another cluster: this server takes no part in it, and must be started anew to join, empty; save first what is wanted of its data",
+			"cluster", fmt.Sprintf("%x", cluster), "rule", "V0", "err", err)
+	case lostMemory:
+		s.log.Warn("the view service refuses to name a view: it has lost its memory, and this server knows a later one", "rule", "V0", "err", err)
+	case silentMonitor:
+		s.log.Warn("the view service does not answer", "err", err)
+	}
+}
+
+// trouble is what may be wrong with the view service.
+type trouble int
+
+const (
+	noTrouble trouble = iota
+	silentMonitor
+	anotherCluster
+	lostMemory
+)
+
+func troubleOf(err error) trouble {
+	switch {
+	case err == nil:
+		return noTrouble
+	case errors.Is(err, tandem.ErrWrongCluster):
+		return anotherCluster
+	case errors.Is(err, tandem.ErrLostMemory):
+		return lostMemory
+	}
+	return silentMonitor
 }
 
 func (l *loop) interval() time.Duration { return l.tick * ticksPerPing }

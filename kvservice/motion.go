@@ -75,10 +75,11 @@ func (c *countedConn) Write(b []byte) (n int, err error) {
 
 // tellMotion tells the core if bytes have moved to the backup.
 func (l *loop) tellMotion() {
-	if l.view.Backup == "" || l.view.Backup == l.server.self.Addr {
+	backup := l.news.view.Backup
+	if backup == "" || backup == l.server.self.Addr {
 		return
 	}
-	if n := l.server.motion.of(l.view.Backup).Load() / motionUnit; n != l.moved {
+	if n := l.server.motion.of(backup).Load() / motionUnit; n != l.moved {
 		l.moved = n
 		l.core.Moving()
 	}

@@ -24,7 +24,7 @@ type Status struct {
 	// if it did, or if there was none yet.
 	MonitorTrouble string
 	// MonitorSilent is how long ago the view service last answered a ping, or
-	// the server started if it has not answered any.
+	// the server started if it has not answered any. A refusal is no answer.
 	MonitorSilent time.Duration
 	PingsSent     uint64 // since the server started
 	PingsAnswered uint64 // of those

@@ -398,7 +398,7 @@ func (r *Replica) Status() Status {
 		Durable:             r.durable,
 		Waiting:             len(r.requests.parked) + len(r.requests.reads),
 		Held:                r.held,
-		BackupInSync:        r.authority == Joint && r.ackedWithBackup,
+		BackupInSync:        r.Standing().BackupInSync,
 		BackupIndex:         r.peer.match,
 		BackupLag:           lag,
 		BackupLagBytes:      lagBytes,
@@ -408,6 +408,24 @@ func (r *Replica) Status() Status {
 		LeaseUntil:          r.leaseUntil(),
 		Installed:           r.upstream.installed,
 		Stats:               r.stats,
+	}
+}
+
+// Standing is what of a Replica's state changes seldom, and is news when it does.
+type Standing struct {
+	// Of a primary: its backup is in sync, and may be promoted; it is reported
+	// unreachable (rule V8).
+	BackupInSync, BackupUnreachable bool
+	// Of a backup: it has installed this epoch's transfer.
+	Installed bool
+}
+
+// Standing returns the present one. It costs less than Status.
+func (r *Replica) Standing() Standing {
+	return Standing{
+		BackupInSync:      r.authority == Joint && r.ackedWithBackup,
+		BackupUnreachable: r.peer.unreachable,
+		Installed:         r.upstream.installed,
 	}
 }
 
