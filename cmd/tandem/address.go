@@ -9,6 +9,9 @@ import (
 // checkAddress returns a usageError if what a flag says is no address: host:port, or
 // the path of a Unix socket, which holds a slash.
 func checkAddress(flag, addr string) error {
+	if strings.Contains(addr, "://") {
+		return usageErrorf("%s %q: must be host:port, and not a URL", flag, addr)
+	}
 	if networkOf(addr) == "unix" {
 		return nil
 	}
@@ -16,10 +19,25 @@ func checkAddress(flag, addr string) error {
 	if err != nil || port == "" {
 		return usageErrorf("%s %q: must be host:port, or the path of a Unix socket with a slash", flag, addr)
 	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return usageErrorf("%s %q: port %s: must be 0 to 65535, or the name of a service", flag, addr, port)
+	}
 	return nil
 }
 
-// checkAddresses is checkAddress for several, separated by commas, of which there
+// checkDialled is checkAddress for an address that is dialled, to which port 0 leads
+// nobody.
+func checkDialled(flag, addr string) error {
+	if err := checkAddress(flag, addr); err != nil {
+		return err
+	}
+	if portOf(addr) == "0" {
+		return usageErrorf("%s %q: port 0 is none that anybody listens on", flag, addr)
+	}
+	return nil
+}
+
+// checkAddresses is checkDialled for several, separated by commas, of which there
 // must be one.
 func checkAddresses(flag, addrs string) error {
 	found := false
@@ -27,7 +45,7 @@ func checkAddresses(flag, addrs string) error {
 		if addr = strings.TrimSpace(addr); addr == "" {
 			continue
 		}
-		if err := checkAddress(flag, addr); err != nil {
+		if err := checkDialled(flag, addr); err != nil {
 			return err
 		}
 		found = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	kv "github.com/tandemkv/tandem"
@@ -22,8 +23,8 @@ const (
 	outcomeFailed    outcome = "failed"    // it did not run, and will not
 )
 
-// errDifferent is why a compare-and-swap changed nothing.
-var errDifferent = errors.New("the value is not OLD, and stays")
+// errDifferent is why a compare-and-swap changed nothing, before the value expected.
+var errDifferent = errors.New("the value is not")
 
 // outcomeOf returns the outcome that an error of an operation stands for.
 func outcomeOf(err error) outcome {
@@ -107,7 +108,7 @@ func (c *connection) explain(err error) string {
 	var b strings.Builder
 	switch {
 	case errors.Is(op.Err, kv.ErrNoKey):
-		return fmt.Sprintf("no such key: %q", op.Key)
+		return "no such key: " + excerpt(op.Key)
 	case errors.Is(op.Err, context.DeadlineExceeded):
 		fmt.Fprintf(&b, "gave up after %v: %s", c.timeout, c.awaited(op))
 	case errors.Is(op.Err, context.Canceled):
@@ -133,4 +134,15 @@ func (c *connection) awaited(op *kvservice.OpError) string {
 		return why
 	}
 	return fmt.Sprintf("%s (the view service is %s)", why, c.monitor)
+}
+
+// excerptBytes is how much of a key or a value messages have.
+const excerptBytes = 64
+
+// excerpt returns a key or a value in quotes, of a long one the beginning.
+func excerpt(text string) string {
+	if len(text) <= excerptBytes {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprintf("%q... (%s in all)", text[:excerptBytes], countOf(len(text), "byte"))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ Exit status: 0 it was OLD and is NEW; 1 it was another, and stays;` + updateStat
 	do: func(ctx context.Context, c *kvservice.KVClient, args []string) (string, error) {
 		swapped, err := c.CompareAndSwapContext(ctx, args[0], args[1], args[2])
 		if err == nil && !swapped {
-			err = errDifferent
+			err = fmt.Errorf("%w %s, and stays", errDifferent, excerpt(args[1]))
 		}
 		return "", err
 	},

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandemkv/tandem/simulation"
@@ -51,8 +53,16 @@ func TestAMistypedCommandLineIsNoVerdict(t *testing.T) {
 	require.NoError(t, os.WriteFile("not-json", []byte("{"), 0o600))
 	require.NoError(t, os.WriteFile("not-options", []byte(`{"Replica": {"Chunks": 1}}`), 0o600))
 	for _, tc := range []struct{ line, says string }{
-		{"simulat", `unknown command "simulat"`},
-		{"simulate extra", `unknown command "extra"`},
+		{"simulat", `unknown command "simulat"; did you mean simulate?`},
+		{"monitor startover", `unknown command "startover"; did you mean start-over?`},
+		{"dump one two", "dump takes one FILE, and not 2"},
+		{"get k --timeout 5", `"--timeout" flag: time: missing unit in duration "5"` + "\n"},
+		{"get k --monitor http://127.0.0.1:7000", "must be host:port, and not a URL"},
+		{"get k --monitor 127.0.0.1:70000", "port 70000: must be 0 to 65535"},
+		{"get k --monitor 127.0.0.1:0", "port 0 is none that anybody listens on"},
+		{"get k --route here=there", `--route "here": must be host:port`},
+		{"dump --server here", `--server "here": must be host:port`},
+		{"simulate extra", `"extra": simulate takes no arguments`},
 		{"simulate --sed 1", "unknown flag: --sed"},
 		{"simulate --seed x", `invalid argument "x"`},
 		{"simulate --seeds 1", `--seeds "1": must be two numbers, as in 1:2000`},
@@ -96,12 +106,28 @@ func TestHelpIsForNewcomers(t *testing.T) {
 	}
 }
 
+// Every help text fits a terminal that is not wide.
+func TestHelpFits(t *testing.T) {
+	root, _ := newRootCommand()
+	var look func(cmd *cobra.Command)
+	look = func(cmd *cobra.Command) {
+		line := append(strings.Fields(cmd.CommandPath())[1:], "--help")
+		for text := range strings.Lines(tandem(t, line...).stdout) {
+			require.LessOrEqual(t, utf8.RuneCountInString(text), 100, "%s: %s", cmd.CommandPath(), text)
+		}
+		for _, sub := range cmd.Commands() {
+			look(sub)
+		}
+	}
+	look(root)
+}
+
 func TestOneSeedHasOneHash(t *testing.T) {
 	hash := func(args ...string) string {
 		got := tandem(t, append([]string{"simulate", "--seed", "7"}, args...)...)
 		require.Equal(t, exitHeld, got.code, got.stderr)
 		require.Empty(t, got.stderr)
-		require.Contains(t, got.stdout, "held: 1 runs, ")
+		require.Contains(t, got.stdout, "held: 1 run, ")
 		_, rest, found := strings.Cut(got.stdout, "\nhash ")
 		require.True(t, found, got.stdout)
 		return rest[:16]
@@ -162,7 +188,7 @@ func TestAFailureIsToldShrunkAndKept(t *testing.T) {
 	folder := filepath.Join("tandem-runs", "seed-3")
 	for _, want := range []string{"P1 broken: ", "seed 3, event ", "replay: tandem simulate --options " + options,
 		"shrunk in ", "replay, shrunk: tandem simulate --options " + filepath.Join(folder, "options.json"),
-		"folder: " + folder, "broken: 1 runs, "} {
+		"folder: " + folder, "broken: 1 run, "} {
 		require.Contains(t, got.stdout, want)
 	}
 	summary, err := os.ReadFile(filepath.Join(folder, "summary.txt"))

@@ -38,6 +38,11 @@ func (r *routes) dialer() (dialFunc, error) {
 		if !ok || to == "" || by == "" {
 			return nil, usageErrorf("--route %q: must be two addresses, as in 10.0.0.1:7000=127.0.0.1:9000", route)
 		}
+		for _, addr := range []string{to, by} {
+			if err := checkDialled("--route", addr); err != nil {
+				return nil, err
+			}
+		}
 		if _, twice := via[to]; twice {
 			return nil, usageErrorf("--route %q: there is a route to %s already", route, to)
 		}

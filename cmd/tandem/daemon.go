@@ -25,7 +25,7 @@ type daemon struct {
 // addFlags adds the flags.
 func (d *daemon) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&d.logLevel, "log-level", "info", "what to log on standard error: debug, info, warn or error, and all that is worse")
-	cmd.Flags().StringVar(&d.logFormat, "log-format", "text", "how: text or json, a line each")
+	cmd.Flags().StringVar(&d.logFormat, "log-format", "text", "how to log: text or json, a line each")
 	cmd.Flags().BoolVar(&d.untilEOF, "until-eof", false,
 		"take orders from standard input, a line each: leave, or kill; its end is kill, so that this process ends with the one that started it, over ssh too")
 	cmd.Flags().BoolVar(&d.json, "json", false, "print the line that tells where it listens as one JSON object")

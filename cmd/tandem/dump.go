@@ -57,7 +57,7 @@ as it was, and what went to standard output has no last line.`,
 
   # what one server holds, when the group is down
   tandem dump --server 10.0.0.2:7001 salvaged.jsonl`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOne("FILE"),
 		ValidArgsFunction: completeFile,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, fileArg(args)) },
 	}
@@ -106,7 +106,7 @@ func (f *dumpFlags) run(cmd *cobra.Command, file string) error {
 	if f.json {
 		return writeJSON(cmd.OutOrStdout(), r)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s pairs, %s, in %s\n", thousands(r.Pairs), byteCount(r.Bytes), file)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s, in %s\n", countOf(r.Pairs, "pair"), byteCount(r.Bytes), file)
 	return err
 }
 
@@ -120,8 +120,15 @@ func (f *dumpFlags) source(cmd *cobra.Command) (_ tableSource, done func(), err 
 		return nil, nil, err
 	}
 	if f.server != "" {
+		if err := checkDialled("--server", f.server); err != nil {
+			return nil, nil, err
+		}
 		return func(ctx context.Context, prefix string, visit func(key, value string) bool) error {
-			return kvservice.ReadTable(ctx, f.server, prefix, visit, opts...)
+			err := kvservice.ReadTable(ctx, f.server, prefix, visit, opts...)
+			if err != nil && errors.Is(context.Cause(ctx), errNothingCame) {
+				return fmt.Errorf("no answer from %s", f.server)
+			}
+			return err
 		}, func() {}, nil
 	}
 	client, err := f.client()
@@ -139,7 +146,7 @@ const dumpAttempts = 5
 func (f *dumpFlags) dump(cmd *cobra.Command, source tableSource, file string) (d *dumpWriter, err error) {
 	p := f.newProgress(cmd.ErrOrStderr())
 	defer p.clear()
-	m := newMeter(p, "pairs", 0)
+	m := newMeter(p, "pair", 0)
 	if p != nil && f.prefix == "" {
 		m.total = f.keys(cmd.Context())
 	}

@@ -95,7 +95,7 @@ func TestADumpToAFileTellsOfIt(t *testing.T) {
 	var r dumped
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &r))
 	require.Equal(t, dumped{File: "d", Pairs: 1, Bytes: 3, ElapsedMillis: r.ElapsedMillis}, r)
-	require.Contains(t, got.stderr, "[========================] 100%  1 pairs\n")
+	require.Contains(t, got.stderr, "[========================] 100%  1 pair\n")
 }
 
 // What a group that is down still holds can be had from one server.

@@ -45,7 +45,7 @@ command line was not understood.`,
   tandem keys user/ --values
   tandem keys --limit 10
   tandem keys --null user/ | xargs -0 -n1 tandem delete --    # whatever the keys hold`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOne("PREFIX"),
 		ValidArgsFunction: c.completeKey,
 		RunE:              c.run,
 	}
@@ -78,7 +78,7 @@ func (c *keysCommand) run(cmd *cobra.Command, args []string) error {
 		err = fmt.Errorf("writing the answer: %w", flushed)
 	}
 	if err != nil && n > 0 {
-		return failed(fmt.Errorf("after %d keys: %s; there may be more", n, c.explain(err)))
+		return failed(fmt.Errorf("after %s: %s; there may be more", countOf(n, "key"), c.explain(err)))
 	}
 	if err != nil {
 		return failed(errors.New(c.explain(err)))

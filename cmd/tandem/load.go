@@ -48,7 +48,7 @@ failed, and nothing was put; 64 usage.`,
   gunzip < store.jsonl.gz | tandem load
   tandem dump --monitor 10.0.0.1:7000 | tandem load --monitor 10.1.0.1:7000
   head -100 store.jsonl | tandem load --partial`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOne("FILE"),
 		ValidArgsFunction: completeFile,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, fileArg(args)) },
 	}
@@ -79,7 +79,7 @@ func (f *loadFlags) run(cmd *cobra.Command, file string) error {
 	}
 	defer in.Close()
 	p := f.newProgress(cmd.ErrOrStderr())
-	l := &loading{flags: f, client: client, meter: newMeter(p, "pairs", total)}
+	l := &loading{flags: f, client: client, meter: newMeter(p, "pair", total)}
 	cut, err := l.run(cmd.Context(), in)
 	p.clear()
 	if cut > 0 {

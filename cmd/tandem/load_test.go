@@ -49,7 +49,7 @@ func TestWhatIsNoDumpIsRefused(t *testing.T) {
 	got := c.load(first+second+"{}\n", "--json")
 	require.Equal(t, exitUnknown, got.code, "standard input is put as it comes")
 	require.Contains(t, got.stderr, "line 3: there is neither")
-	require.Contains(t, got.stderr, "2 pairs are in, and it is safe to load again")
+	require.Contains(t, got.stderr, "put: 2 pairs; it is safe to load again")
 	var r loaded
 	require.NoError(t, json.Unmarshal([]byte(got.stdout), &r))
 	require.False(t, r.Whole)
@@ -98,7 +98,7 @@ func TestALoadTellsWhatIsIn(t *testing.T) {
 	got := c.load(`{"key":"a","value":"1"}`+"\n"+`{"key":"a","value":"too large for it"}`+"\n", "--clients", "1", "--partial")
 	require.Equal(t, exitUnknown, got.code)
 	require.Contains(t, got.stderr, `line 2: Put "a": key or value too large`)
-	require.Contains(t, got.stderr, "1 pairs are in, and it is safe to load again")
+	require.Contains(t, got.stderr, "put: 1 pair; it is safe to load again")
 	require.Empty(t, got.stdout)
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -146,7 +146,7 @@ func (l *loading) conclude(cmd *cobra.Command, err error) error {
 	case l.flags.json:
 		told = writeJSON(cmd.OutOrStdout(), &r)
 	case err == nil:
-		_, told = fmt.Fprintf(cmd.OutOrStdout(), "%s pairs, %s, in %s\n", thousands(r.Pairs), byteCount(r.Bytes), shortDuration(l.elapsed))
+		_, told = fmt.Fprintf(cmd.OutOrStdout(), "%s, %s, in %s\n", countOf(r.Pairs, "pair"), byteCount(r.Bytes), shortDuration(l.elapsed))
 	}
 	if told != nil {
 		return told
@@ -159,7 +159,7 @@ func (l *loading) conclude(cmd *cobra.Command, err error) error {
 	case in == 0:
 		return fmt.Errorf("stopped, and nothing was put: %w", err)
 	case r.Uncertain == 0:
-		return fmt.Errorf("%w; %s pairs are in, and it is safe to load again", err, thousands(r.Pairs))
+		return fmt.Errorf("%w; put: %s; it is safe to load again", err, countOf(r.Pairs, "pair"))
 	}
-	return fmt.Errorf("%w; %s pairs are in and up to %s more may be, and it is safe to load again", err, thousands(r.Pairs), thousands(r.Uncertain))
+	return fmt.Errorf("%w; put: %s, and up to %s more may be in; it is safe to load again", err, countOf(r.Pairs, "pair"), thousands(r.Uncertain))
 }

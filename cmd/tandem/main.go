@@ -38,6 +38,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -83,13 +84,13 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
   tandem put greeting hello    # in another terminal
   tandem get greeting
   tandem status`,
-		Args:              cobra.NoArgs,
+		Args:              noArguments,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return setFromEnvironment(cmd) },
 	}
-	root.SetUsageTemplate(root.UsageTemplate() + envUsage)
+	root.SetUsageTemplate(usageTemplate(root))
 	root.SetHelpCommand(newHelpCommand())
 	addVersionFlag(root)
 	for _, group := range []struct {
@@ -145,6 +146,15 @@ func noteStart(cmd *cobra.Command, started *bool) {
 	for _, sub := range cmd.Commands() {
 		noteStart(sub, started)
 	}
+}
+
+// helpWidth is how wide the list of flags is in help, in columns.
+const helpWidth = 96
+
+// usageTemplate returns cobra's, with flags that are described in lines of a width
+// that one reads, and with what is to be said of the environment.
+func usageTemplate(root *cobra.Command) string {
+	return strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", helpWidth)) + envUsage
 }
 
 // newHelpCommand returns the command help. Cobra's own takes a topic that is not

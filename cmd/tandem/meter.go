@@ -10,7 +10,7 @@ import (
 // safe for concurrent use.
 type meter struct {
 	p     *progress
-	what  string // what is counted
+	what  string // what is counted, one of it
 	total uint64 // zero: not known
 	start time.Time
 }
@@ -39,12 +39,12 @@ func (r reading) String() string {
 	elapsed := time.Since(r.meter.start)
 	rate := float64(r.done) / max(elapsed.Seconds(), 1e-3)
 	if r.meter.total == 0 {
-		return fmt.Sprintf("%s %s, %s a second", thousands(r.done), r.meter.what, thousands(uint64(rate)))
+		return fmt.Sprintf("%s, %s a second", countOf(r.done, r.meter.what), thousands(uint64(rate)))
 	}
 	part := min(float64(r.done)/float64(r.meter.total), 1)
 	filled := int(part * barWidth)
-	line := fmt.Sprintf("[%s%s] %3d%%  %s %s", strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled),
-		int(100*part), thousands(r.done), r.meter.what)
+	line := fmt.Sprintf("[%s%s] %3d%%  %s", strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled),
+		int(100*part), countOf(r.done, r.meter.what))
 	if r.done > 0 && r.done < r.meter.total {
 		left := max(1, float64(r.meter.total-r.done)/rate) // whole seconds are near enough
 		line += ", " + shortDuration(time.Duration(left)*time.Second) + " left"

@@ -8,7 +8,7 @@ import (
 )
 
 func TestAMeterShowsHowFarItIs(t *testing.T) {
-	m := newMeter(nil, "pairs", 4000)
+	m := newMeter(nil, "pair", 4000)
 	m.start = time.Now().Add(-10 * time.Second)
 	require.Equal(t, "[                        ]   0%  0 pairs", reading{m, 0}.String())
 	require.Regexp(t, `^\[======                  \]  25%  1,000 pairs, 30\.0 s left$`, reading{m, 1000}.String())

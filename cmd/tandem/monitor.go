@@ -46,7 +46,7 @@ understood.`,
   tandem monitor --listen 10.0.0.1:7000 --data /var/lib/tandem
   tandem monitor start-over --help                            # when the group is down
   tandem monitor --listen 10.0.0.1:7000 --ping-interval 500ms --dead-pings 10  # a slow network`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.run,
 	}
 	cmd.Flags().StringVar(&c.listen, "listen", defaultMonitor,

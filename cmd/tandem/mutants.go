@@ -63,7 +63,7 @@ Exit status: 0 every mutant that should be caught was, 1 one was not, or is stal
 
   # the table for the documentation
   tandem mutants --markdown`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
@@ -244,7 +244,7 @@ func (r *mutantsReport) write(w io.Writer) error {
 	if r.Why != "" {
 		verdict += " (" + r.Why + ")"
 	}
-	_, err := fmt.Fprintf(w, "\n%s: %d mutants: %s\n", verdict, r.Mutants, strings.Join(fates, ", "))
+	_, err := fmt.Fprintf(w, "\n%s: %s: %s\n", verdict, countOf(r.Mutants, "mutant"), strings.Join(fates, ", "))
 	return err
 }
 

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tandemkv/tandem/kvservice"
 )
@@ -40,8 +42,8 @@ func (op *operation) takes(args []string) error {
 	if len(args) == len(op.params) {
 		return nil
 	}
-	return usageErrorf("%s wants %s, and not %d arguments; what has spaces in it goes in quotes",
-		op.name, strings.Join(op.params, " and "), len(args))
+	return usageErrorf("%s wants %s, and not %s; what has spaces in it goes in quotes",
+		op.name, strings.Join(op.params, " and "), countOf(len(args), "argument"))
 }
 
 // carryOut does it, and says what came of it.
@@ -89,7 +91,10 @@ func newOperationCommand(op *operation) *cobra.Command {
 	c.connection.addFlags(cmd)
 	cmd.Flags().BoolVar(&c.json, "json", false, "tell the answer as one JSON object, also when it is no")
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		return usageErrorf("%w; a key or a value that begins with a dash goes after --", err)
+		if noFlag := new(pflag.NotExistError); errors.As(err, &noFlag) {
+			return usageErrorf("%w; a key or a value that begins with a dash goes after --", err)
+		}
+		return err
 	})
 	return cmd
 }

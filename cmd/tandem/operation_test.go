@@ -134,7 +134,7 @@ func TestOperationsAnswerAndSayHowItWent(t *testing.T) {
 		{[]string{"get k"}, exitHeld, "two words", ""},
 		{[]string{"append k", ", and more"}, exitHeld, "", ""},
 		{[]string{"get k"}, exitHeld, "two words, and more", ""},
-		{[]string{"cas k two three"}, exitBroken, "", "tandem cas: the value is not OLD, and stays"},
+		{[]string{"cas k two three"}, exitBroken, "", `tandem cas: the value is not "two", and stays`},
 		{[]string{"cas k", "two words, and more", "other"}, exitHeld, "", ""},
 		{[]string{"get k"}, exitHeld, "other", ""},
 		{[]string{"cas lock", "", "alice"}, exitHeld, "", ""},
@@ -215,7 +215,7 @@ func TestAnswersAsJSON(t *testing.T) {
 		{"puthash k - --json", "<b>", exitHeld, `{"key":"k","previous_base64":"PP8+","outcome":"done"}`},
 		{"get k --json", "", exitHeld, `{"key":"k","value":"` + strconv.Itoa(int(kv.Hash("<\xff><b>"))) + `","outcome":"done"}`},
 		{"puthash l x --json", "", exitHeld, `{"key":"l","previous":"","outcome":"done"}`},
-		{"cas l x y --json", "", exitBroken, `{"key":"l","outcome":"different","error":"the value is not OLD, and stays"}`},
+		{"cas l x y --json", "", exitBroken, `{"key":"l","outcome":"different","error":"the value is not \"x\", and stays"}`},
 		{"delete l --json", "", exitHeld, `{"key":"l","outcome":"done"}`},
 	} {
 		got := c.reading(tc.value, tc.line)

@@ -39,3 +39,11 @@ func thousands(n uint64) string {
 	}
 	return s
 }
+
+// countOf returns a number of things in words: 1 argument, 2 arguments.
+func countOf[N int | uint64](n N, thing string) string {
+	if n == 1 {
+		return fmt.Sprintf("1 %s", thing)
+	}
+	return fmt.Sprintf("%s %ss", thousands(uint64(n)), thing)
+}

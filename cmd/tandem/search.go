@@ -85,7 +85,7 @@ broke, or the space was exhausted without the goal; 2 a limit was reached; 64 us
 
   # the way that was found, an event at a time
   tandem search --replay tandem-runs/search-I3/transcript.txt --step`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()

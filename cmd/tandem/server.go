@@ -64,7 +64,7 @@ was not understood.`,
   tandem server --listen 10.0.0.2:7001 --monitor 10.0.0.1:7000
   tandem server --listen 0.0.0.0:7001 --advertise kv2.example:7001 --monitor kv1.example:7000
   tandem server --lease 300ms --grace 301ms    # all servers of the cluster alike`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.run,
 	}
 	c.addFlags(cmd)
@@ -76,7 +76,7 @@ func (c *serverCommand) addFlags(cmd *cobra.Command) {
 	f.StringVar(&c.listen, "listen", defaultServer,
 		"`address` to listen on: host:port, port 0 for a free one, or the path of a Unix socket")
 	f.StringVar(&c.advertise, "advertise", "",
-		"`address` by which others reach this server, if it is not that; port 0 for the port that it listens on")
+		"`address` by which others reach this server, if it is not that of --listen; port 0 for the port of --listen")
 	f.StringVar(&c.monitor, "monitor", defaultMonitor, "`address` of the view service, or several separated by commas")
 	c.routes.addFlags(cmd)
 	f.DurationVar(&c.leaveWithin, "leave-within", 0,

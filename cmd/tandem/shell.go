@@ -37,8 +37,9 @@ is under way, and tells what may have become of it; Ctrl-D or exit leaves.
 
 Where standard input or output is no terminal, it reads a command a line, without
 prompt and timings; lines that begin with # are skipped. Answers of no (absent,
-different, a group that does not serve) do not stop it. A line that is not understood does, and so does what failed
-or has an unknown outcome: what comes after may stand on it.
+different, a group that does not serve) do not stop it. A line that is not understood
+does, and so does what failed or has an unknown outcome: what comes after may stand on
+it.
 
 Exit status, at a prompt: 0. Otherwise: 0 all is done; 1 at least one answer was no; 2
 stopped, as nobody can tell whether an update ran; 3 stopped, as one did not run; 64
@@ -50,7 +51,7 @@ stopped at a line that was not understood, or the command line was not.`,
 
   tandem shell < orders.txt
   tandem shell --json < orders.txt > answers.jsonl    # an object for each`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.run,
 	}
 	c.connection.addFlags(cmd)

@@ -135,7 +135,7 @@ func (s *shell) print(text string, took time.Duration) error {
 // keys lists keys.
 func (s *shell) keys(ctx context.Context, who string, args []string) error {
 	if len(args) > 1 {
-		return usageErrorf("%s wants a PREFIX or nothing, and not %d arguments", keysWord, len(args))
+		return usageErrorf("%s wants a PREFIX or nothing, and not %s", keysWord, countOf(len(args), "argument"))
 	}
 	stop := tellWaiting(s.client, s.diagnostics, who)
 	start := time.Now()
@@ -153,17 +153,17 @@ func (s *shell) keys(ctx context.Context, who string, args []string) error {
 	}
 	switch {
 	case err != nil:
-		return s.fail(who, fmt.Sprintf("after %d keys: %s", n, s.conn.explain(err)), exitFailed)
+		return s.fail(who, fmt.Sprintf("after %s: %s", countOf(n, "key"), s.conn.explain(err)), exitFailed)
 	case !s.timed || s.json:
 		return nil
 	}
-	return s.print(fmt.Sprintf("%d keys", n), time.Since(start))
+	return s.print(countOf(n, "key"), time.Since(start))
 }
 
 // status tells who does what in the cluster, as the command of that name does.
 func (s *shell) status(ctx context.Context, who string, args []string) error {
 	if len(args) > 0 {
-		return usageErrorf("%s wants nothing, and not %d arguments", statusWord, len(args))
+		return usageErrorf("%s wants nothing, and not %s", statusWord, countOf(len(args), "argument"))
 	}
 	opts, err := s.conn.options()
 	if err != nil {

@@ -144,7 +144,7 @@ func TestShellAtATerminal(t *testing.T) {
 	x.shows("done  (")
 	x.shows(shellPrompt)
 	x.types("keys" + keyEnter)
-	x.shows("\"greeting\"\r\n1 keys  (")
+	x.shows("\"greeting\"\r\n1 key  (")
 
 	// Mistakes and second thoughts end nothing.
 	x.shows(shellPrompt)

@@ -65,7 +65,7 @@ func TestShellStopsAtWhatIsNotDone(t *testing.T) {
 		{"", exitHeld, "", ""},
 		{"put a b\nget a", exitHeld, "done\n\"b\"\n", ""},
 		{"get nothing\nput a b\n", exitBroken, "absent\ndone\n", ""},
-		{"put a b\nput a\nput c d\n", exitUsage, "done\n", "tandem shell: line 2: put wants KEY and VALUE, and not 1 arguments"},
+		{"put a b\nput a\nput c d\n", exitUsage, "done\n", "tandem shell: line 2: put wants KEY and VALUE, and not 1 argument"},
 		{"\nget \"a", exitUsage, "", `line 2: the quote of "a is not closed`},
 		{"gett a", exitUsage, "", `there is no command "gett"; help tells`},
 		{"keys a b", exitUsage, "", "keys wants a PREFIX or nothing"},

@@ -75,7 +75,7 @@ Exit status: 0 held, 1 an invariant broke, 2 ended before it was done, 64 usage.
 
   # a run that was shrunk
   tandem simulate --options tandem-runs/seed-37/options.json`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()

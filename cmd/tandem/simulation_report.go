@@ -107,7 +107,7 @@ func (r *simulationReport) write(w io.Writer) error {
 	if r.Why != "" {
 		b.WriteString(" (" + r.Why + ")")
 	}
-	fmt.Fprintf(&b, ": %s runs, %s events, %s a second, %.0f s of virtual time in %.1f s\n", thousands(r.Runs), thousands(r.Events),
+	fmt.Fprintf(&b, ": %s, %s, %s a second, %.0f s of virtual time in %.1f s\n", countOf(r.Runs, "run"), countOf(r.Events, "event"),
 		thousands(uint64(r.EventsPerSecond)), float64(r.VirtualMillis)/1000, float64(r.ElapsedMillis)/1000)
 	if r.Hash != "" {
 		fmt.Fprintf(&b, "hash %s\n", r.Hash)

@@ -49,7 +49,7 @@ could not be done: no views are kept there, they are damaged, the directory is i
 use, or cannot be written; 64 the command line was not understood.`,
 		Example: `  tandem monitor start-over --data /var/lib/tandem              # tells, and asks
   tandem monitor start-over --data /var/lib/tandem --lose-data  # does it`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.run,
 	}
 	cmd.Flags().StringVar(&c.data, "data", "", "`directory` in which the view service kept its views")

@@ -63,7 +63,7 @@ asked from here; 3 no view service answers; 64 usage. With --watch that of the l
   tandem status --watch
   tandem status --monitor 10.0.0.1:7000 --json | jq .state
   until tandem status > /dev/null 2>&1; do sleep 1; done   # wait until it serves`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.connection.addFlags(cmd)

@@ -69,7 +69,7 @@ Exit status: 0 valid, 1 invalid, 2 unknown: interrupted, or the checker could no
 
   # with a deliberate mistake in the servers, which should be noticed
   tandem torture --mutant answered-before-the-backup-has-it`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	flags := cmd.Flags()

@@ -79,7 +79,7 @@ or it was ended at once; 64 the command line or the file was not understood.`,
   tandem up --dump ./tables            # write the table of each server when it ends
   tandem up --config cluster.toml
   tandem up --json | jq -r 'select(.kind == "view") | .text'`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: c.run,
 	}
 	f := cmd.Flags()
@@ -87,8 +87,8 @@ or it was ended at once; 64 the command line or the file was not understood.`,
 	f.IntVar(&c.servers, "servers", 3, "how many servers, without --config")
 	f.StringVar(&c.dump, "dump", "", "write the table of each server to `DIR`/server-1.jsonl ... before it ends")
 	f.StringVar(&c.runDir, "run-dir", "", "run folder, made if it is not there (default a new one for temporary files)")
-	f.DurationVar(&c.pingInterval, "ping-interval", 0, "how often servers ping the view service (default its own, see tandem monitor)")
-	f.IntVar(&c.deadPings, "dead-pings", 0, "ping intervals without a ping after which a server is taken for dead (default as before)")
+	f.DurationVar(&c.pingInterval, "ping-interval", 0, "how often servers ping the view service (default: as tandem monitor has it)")
+	f.IntVar(&c.deadPings, "dead-pings", 0, "ping intervals without a ping after which a server is taken for dead (default: as tandem monitor has it)")
 	f.StringVar(&c.logLevel, "log-level", "info", "what the processes log: debug, info, warn or error, and all that is worse")
 	f.BoolVar(&c.json, "json", false, "print each event as one JSON object in a line")
 	return cmd

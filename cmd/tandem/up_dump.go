@@ -31,7 +31,7 @@ func dumpTables(ctx context.Context, s *cluster.Supervisor, dir string, tell fun
 			errs = append(errs, fmt.Errorf("table of %s: %w", m.Name, err))
 			continue
 		}
-		tell(fmt.Sprintf("%s (pid %d): %s pairs, in %s", m.Name, m.Ready.PID, thousands(pairs), path))
+		tell(fmt.Sprintf("%s (pid %d): %s, in %s", m.Name, m.Ready.PID, countOf(pairs, "pair"), path))
 	}
 	return errors.Join(errs...)
 }

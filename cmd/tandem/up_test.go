@@ -265,7 +265,7 @@ func TestUpMisunderstood(t *testing.T) {
 		`--log-level "loud"`:                     {"--log-level", "loud"},
 		"--ping-interval -1s":                    {"--ping-interval", "-1s"},
 		"--dead-pings -1":                        {"--dead-pings", "-1"},
-		"unknown command":                        {"cluster.toml"},
+		"up takes no arguments":                  {"cluster.toml"},
 	} {
 		got := tandem(t, append([]string{"up"}, args...)...)
 		require.Equal(t, exitUsage, got.code, want)

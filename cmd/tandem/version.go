@@ -111,7 +111,7 @@ Exit status: 0, or 64 for usage.`,
 		Example: `  tandem version
   tandem version --json
   tandem --version      # in one line`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := thisBuild()
 			if asJSON {
