@@ -69,7 +69,7 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 			DoubtTicks:   int(doubtAfter / clientTick),
 			Seed:         drawIncarnation(),
 		}),
-		waiting: make(map[clerk.RequestID]chan<- clerk.Done),
+		waiting: make(map[clerk.RequestID]waiting),
 		calls:   make(map[clerk.CallID]*rpcnet.Pending),
 	}
 	c.tasks.Go(l.run)
@@ -102,7 +102,7 @@ type clientLoop struct {
 	client  *KVClient
 	clerk   *clerk.Clerk
 	lastID  clerk.RequestID
-	waiting map[clerk.RequestID]chan<- clerk.Done
+	waiting map[clerk.RequestID]waiting
 	calls   map[clerk.CallID]*rpcnet.Pending
 
 	// Why nothing gets on, for the error of a request that is given up.
@@ -175,9 +175,9 @@ func (l *clientLoop) carryOut() {
 			l.ask(ask)
 		}
 		for _, d := range effects.Done {
-			if answer := l.waiting[d.ID]; answer != nil {
+			if w, ok := l.waiting[d.ID]; ok {
 				delete(l.waiting, d.ID)
-				answer <- d
+				w.answer <- d
 			}
 		}
 	}
@@ -252,14 +252,30 @@ func (l *clientLoop) trouble() error {
 	return fmt.Errorf("no answer yet from %s, the primary of view %d", v.Primary, v.Viewnum)
 }
 
-// WaitingFor says what the operations under way are waiting for, such as a view
-// service that cannot be reached or a primary that does not answer, and is nil if
-// none is under way. It is what Because says of an operation that is given up, for
-// those who do not want to give up yet.
-func (c *KVClient) WaitingFor() error {
+// waiting is an operation under way.
+type waiting struct {
+	answer chan<- clerk.Done
+	since  time.Time
+}
+
+// anyFor reports whether an operation has been under way for at least so long.
+func (l *clientLoop) anyFor(d time.Duration) bool {
+	for _, w := range l.waiting {
+		if time.Since(w.since) >= d {
+			return true
+		}
+	}
+	return false
+}
+
+// WaitingFor says what operations are waiting for that have been under way for at
+// least so long, such as a view service that cannot be reached or a primary that does
+// not answer, and is nil if there is none. It is what Because says of an operation
+// that is given up, for those who do not want to give up yet.
+func (c *KVClient) WaitingFor(atLeast time.Duration) error {
 	answer := make(chan error, 1)
 	if !c.post(func(l *clientLoop) {
-		if len(l.waiting) == 0 {
+		if !l.anyFor(atLeast) {
 			answer <- nil
 			return
 		}
@@ -322,7 +338,7 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 	start := func(l *clientLoop) {
 		l.lastID++
 		id = l.lastID
-		l.waiting[id] = answer
+		l.waiting[id] = waiting{answer, time.Now()}
 		l.clerk.Start(id, req)
 	}
 	if !c.post(start) {
@@ -339,7 +355,7 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 	var why error
 	c.post(func(l *clientLoop) {
 		// Once it has been answered, why is the caller's again.
-		if l.waiting[id] != nil {
+		if _, ok := l.waiting[id]; ok {
 			why = l.trouble()
 		}
 		l.clerk.Cancel(id)

@@ -73,22 +73,23 @@ func TestWaitingForIsToldWhileWaiting(t *testing.T) {
 	dir := socketDir(t)
 	c := MakeKVClient(filepath.Join(dir, "monitor"))
 	t.Cleanup(c.Close)
-	require.NoError(t, c.WaitingFor(), "nothing is under way")
+	require.NoError(t, c.WaitingFor(0), "nothing is under way")
 	put := make(chan error, 1)
 	go func() { put <- c.PutContext(t.Context(), "k", "v") }()
 	says := func(what string) {
 		t.Helper()
 		require.Eventually(t, func() bool {
-			err := c.WaitingFor()
+			err := c.WaitingFor(0)
 			return err != nil && strings.Contains(err.Error(), what)
 		}, 20*time.Second, time.Millisecond, what)
 	}
 	says("no such file or directory")
+	require.NoError(t, c.WaitingFor(time.Hour), "it has not been under way for so long")
 	startServer(t, startMonitor(t, dir), filepath.Join(dir, "a"))
 	require.NoError(t, <-put)
-	require.NoError(t, c.WaitingFor(), "it is done")
+	require.NoError(t, c.WaitingFor(0), "it is done")
 	c.Close()
-	require.NoError(t, c.WaitingFor(), "and so is the client")
+	require.NoError(t, c.WaitingFor(0), "and so is the client")
 }
 
 // A server with a mistyped address must not just look idle.
