@@ -34,6 +34,7 @@ type options struct {
 	group        uint32
 	hints        bool
 	data         string
+	listenPings  int
 	files        files
 }
 
@@ -73,6 +74,15 @@ func WithGroup(group uint32) Option { return func(o *options) { o.group = group 
 // can use a directory. Default: none, the views are in memory alone, and one that
 // is started again has lost them (rule V0).
 func WithData(dir string) Option { return func(o *options) { o.data = dir } }
+
+// WithListening has a service that finds no view in its data directory, or has none,
+// only listen for so many ping intervals before it makes its first view. It may have
+// lost its memory: then whoever still serves the cluster that it has forgotten is
+// heard first, and not a server that starts as fresh as itself, which would become the
+// primary of a new and empty cluster (rule V0). A server gives a ping up after DeadPings
+// intervals, so a few more than those make sense. A lab server is not kept
+// waiting, for it names no cluster. Default none.
+func WithListening(pings int) Option { return func(o *options) { o.listenPings = pings } }
 
 // WithoutHints makes suspicion depend on missed pings alone. By default the end
 // of a server's connection is a hint that the server is gone (rule V7): it is

@@ -77,7 +77,7 @@ func newOwner(s *MonitorServer, data *dataDir) (*owner, error) {
 	}
 	cfg := view.Config{
 		Cluster: s.opts.cluster, Group: s.opts.group,
-		TicksPerPing: ticksPerPing, DeadPings: s.opts.deadPings, ServersMax: s.opts.limits.Servers,
+		TicksPerPing: ticksPerPing, DeadPings: s.opts.deadPings, ListenPings: s.opts.listenPings, ServersMax: s.opts.limits.Servers,
 		Observer: o.observe,
 	}
 	if cfg.Cluster == 0 {

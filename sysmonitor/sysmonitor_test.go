@@ -316,7 +316,7 @@ func TestListOfMonitors(t *testing.T) {
 
 // TestMonitorRestartedWithoutMemory: V0.
 func TestMonitorRestartedWithoutMemory(t *testing.T) {
-	restart := func(t *testing.T) (*MonitorServer, *PingReply, *bytes.Buffer) {
+	restart := func(t *testing.T, opts ...Option) (*MonitorServer, *PingReply, *bytes.Buffer) {
 		addr := filepath.Join(socketDir(t), "m")
 		var log bytes.Buffer
 		quiet := WithLogger(slog.New(slog.DiscardHandler))
@@ -326,7 +326,7 @@ func TestMonitorRestartedWithoutMemory(t *testing.T) {
 		ping(t, c, PingArgs{Me: "a", Incarnation: 1, Seq: 1})
 		r := ping(t, c, PingArgs{Me: "a", Incarnation: 1, Seq: 2, Viewnum: 1})
 		m.Kill()
-		m, err = Start(addr, WithPingInterval(20*time.Millisecond), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		m, err = Start(addr, append(opts, WithPingInterval(20*time.Millisecond), WithLogger(slog.New(slog.NewTextHandler(&log, nil))))...)
 		require.NoError(t, err)
 		t.Cleanup(m.Kill)
 		return m, r, &log
@@ -365,6 +365,15 @@ func TestMonitorRestartedWithoutMemory(t *testing.T) {
 		n = ping(t, c, PingArgs{Me: "fresh", Incarnation: 9, Seq: 2, Viewnum: 1, Cluster: n.View.Cluster})
 		require.EqualValues(t, 1, n.Active, "the new cluster goes on")
 		require.False(t, m.Status().LostMemory)
+	})
+	t.Run("fresh servers first, and it listens", func(t *testing.T) {
+		m, r, _ := restart(t, WithListening(250))
+		c := clientOf(t, m, "a")
+		n := ping(t, c, PingArgs{Me: "fresh", Incarnation: 9, Seq: 1})
+		require.Zero(t, n.View)
+		require.Contains(t, m.Status().Why, "listened")
+		_, err := c.PingServer(t.Context(), old(r))
+		require.ErrorIs(t, err, tandem.ErrLostMemory)
 	})
 	t.Run("a Get that waits is told", func(t *testing.T) {
 		m, r, _ := restart(t)

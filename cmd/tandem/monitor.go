@@ -68,7 +68,8 @@ func (c *monitorCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	m, err := sysmonitor.Start(c.listen, sysmonitor.WithLogger(log), sysmonitor.WithData(c.data),
-		sysmonitor.WithPingInterval(c.pingInterval), sysmonitor.WithDeadPings(c.deadPings))
+		sysmonitor.WithPingInterval(c.pingInterval), sysmonitor.WithDeadPings(c.deadPings),
+		sysmonitor.WithListening(c.deadPings+2))
 	if errors.Is(err, sysmonitor.ErrBadOption) {
 		return &usageError{err}
 	}

@@ -9,10 +9,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	kv "github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/cluster"
+	"github.com/tandemkv/tandem/sysmonitor"
 )
 
 func TestMonitorLeavesInOrder(t *testing.T) {
@@ -89,4 +92,29 @@ func TestMonitorDoesNotStart(t *testing.T) {
 		require.Contains(t, got.stderr, c.says, c.args)
 		require.Empty(t, got.stdout, c.args)
 	}
+}
+
+// TestMonitorListensFirst: V0. Of a view service that has lost its memory and a server
+// that starts as fresh as it no new cluster is made, whichever ping comes first, while
+// another still serves the old one.
+func TestMonitorListensFirst(t *testing.T) {
+	p := startDaemon(t, monitorSpec(t, "--dead-pings", "100")) // long enough for two pings
+	c := monitorClient(t, p)
+	fresh, err := c.PingServer(t.Context(), sysmonitor.PingArgs{Me: "fresh", Incarnation: 9, Seq: 1})
+	require.NoError(t, err)
+	require.Zero(t, fresh.View)
+	_, err = c.PingServer(t.Context(), sysmonitor.PingArgs{Me: "b", Incarnation: 5, Seq: 100, Viewnum: 2, Cluster: 7})
+	require.ErrorIs(t, err, kv.ErrLostMemory)
+
+	p = startDaemon(t, monitorSpec(t))
+	c = monitorClient(t, p)
+	var v sysmonitor.View
+	for seq := uint64(1); v.Viewnum == 0; seq++ {
+		reply, err := c.PingServer(t.Context(), sysmonitor.PingArgs{Me: "fresh", Incarnation: 9, Seq: seq})
+		require.NoError(t, err)
+		if v = reply.View; v.Viewnum == 0 {
+			time.Sleep(reply.PingInterval)
+		}
+	}
+	require.Equal(t, "fresh", v.Primary)
 }

@@ -44,6 +44,12 @@ var views = []Mutant{
 				"case s.state.view.Viewnum > 0 && args.Cluster != 0 && args.Cluster != s.state.cluster && args.Me == \"\":"},
 		},
 	}, {
+		Name: "first-view-at-once", Rules: []string{"V0"},
+		Story: "A view service without a view does not listen before it makes the first: a fresh server is heard before one of the cluster that was forgotten.",
+		Edits: []Edit{{viewService, "return s.state.view.Viewnum == 0 && s.listen > 0", "return false"}},
+		// In no world does it listen: the lab's first server is named at once.
+		Run: []Command{{"go", "test", "./sysmonitor/view", "-run", "TestTranscripts/v0_cluster$"}},
+	}, {
 		Name: "given-up-reads-as-lost", Rules: []string{"V0"},
 		Story: "A view service whose cluster was given up takes the pings of its servers for a sign that its memory is lost, and announces nothing.",
 		Edits: []Edit{{viewState, "if id == cluster {", "if id == cluster && id == 0 {"}},

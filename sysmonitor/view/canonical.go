@@ -81,6 +81,7 @@ func (s *Service) AppendState(b []byte) []byte {
 		b = appendBool(b, h.next)
 	}
 	b = appendBool(b, s.lost != "")
+	b = binary.AppendUvarint(b, uint64(s.listen))
 	return s.appendOutbox(b)
 }
 

@@ -36,6 +36,11 @@ type Config struct {
 	// server is suspected (rule V7), default 5. At least 2 makes sense: with
 	// fewer, a ping that is a little late is a dead server.
 	DeadPings int
+	// ListenPings is the number of ping intervals for which a Service that has no view
+	// makes none: it may have lost its memory (rule V0), and whoever knows the cluster
+	// that it has forgotten has to be heard before a fresh server becomes the primary
+	// of another (rule V1). Default none.
+	ListenPings int
 	// HintPings is the number of ping intervals that a server is given to ping
 	// again after a hint that it is gone (rule V7), default 2.
 	HintPings int

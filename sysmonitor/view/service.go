@@ -24,6 +24,8 @@ type Service struct {
 
 	// lost says why the service announces nothing (rule V0); empty: it does.
 	lost string
+	// listen is the ticks for which it listens before it makes its first view.
+	listen int
 
 	out     Effects
 	history []Change
@@ -73,6 +75,7 @@ func New(cfg Config) *Service {
 		cfg:      cfg,
 		state:    State{max: cfg.ServersMax, cluster: cfg.Cluster, group: cfg.Group},
 		detector: detector{cfg: cfg},
+		listen:   cfg.ListenPings * cfg.TicksPerPing,
 	}
 }
 
@@ -135,6 +138,9 @@ func (s *Service) Ping(request uint64, args tandem.PingArgs) {
 	}
 	who := tandem.Server{Addr: args.Me, Incarnation: args.Incarnation}
 	busy := s.pending != nil
+	if args.Incarnation == 0 {
+		s.listen = 0 // V0: a lab server names no cluster, whatever it knows, and expects to be named at once
+	}
 	if s.detector.fresh(who, args.Seq, s.presentAlive(args.Me)) {
 		s.step(s.detector.hear(&s.state, args))
 	} else {
@@ -214,6 +220,7 @@ func (s *Service) lose(why string) {
 // Tick counts one tick, a TicksPerPing-th of a ping interval.
 func (s *Service) Tick() {
 	if s.lost == "" {
+		s.listen = max(0, s.listen-1)
 		s.step(s.detector.tick(&s.state))
 	}
 }
@@ -295,6 +302,9 @@ func (s *Service) step(commands []Command) {
 	if s.pending != nil {
 		return // V10: one record at a time; Durable goes on from here
 	}
+	if s.listens() {
+		return
+	}
 	s.note(s.state.decide())
 	if r := s.state.record(s.records + 1); !r.same(s.durable) {
 		s.records++
@@ -305,6 +315,9 @@ func (s *Service) step(commands []Command) {
 		s.out.Record = &out
 	}
 }
+
+// listens reports whether it is too early for a first view (rule V0).
+func (s *Service) listens() bool { return s.state.view.Viewnum == 0 && s.listen > 0 }
 
 // record returns what must be durable of the state.
 func (s *State) record(number uint64) Record {

@@ -90,6 +90,8 @@ func (s *Service) Down() (down bool, why string) {
 		return true, "this view service has lost its memory and announces nothing: " + s.lost
 	case s.pending != nil:
 		return false, fmt.Sprintf("view %d waits to be durable", s.pending.View.Viewnum)
+	case s.listens():
+		return false, "there is no view yet, and before the first it is listened for servers of a cluster that may have been forgotten"
 	case st.view.Viewnum == 0:
 		return false, "no server has pinged yet; the first will be the primary"
 	case st.active == 0 && st.isSuspected(p):

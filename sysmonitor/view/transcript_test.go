@@ -62,7 +62,7 @@ func newScribe(t *testing.T, d *datadriven.TestData) *scribe {
 	}}
 	ints := map[string]*int{
 		"dead": &w.cfg.DeadPings, "ticks": &w.cfg.TicksPerPing, "hint": &w.cfg.HintPings,
-		"cool": &w.cfg.CoolDownPings, "forget": &w.cfg.ForgetPings, "servers": &w.cfg.ServersMax,
+		"cool": &w.cfg.CoolDownPings, "forget": &w.cfg.ForgetPings, "listen": &w.cfg.ListenPings, "servers": &w.cfg.ServersMax,
 	}
 	for _, a := range d.CmdArgs {
 		switch p := ints[a.Key]; {
