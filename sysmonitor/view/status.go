@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tandemkv/tandem"
@@ -46,7 +47,7 @@ type Status struct {
 
 	// TicksPerPing is how many ticks make a ping interval.
 	TicksPerPing int
-	// History holds the last changes, the oldest first.
+	// History holds the last changes that were announced, the oldest first.
 	History []Change
 }
 
@@ -57,13 +58,13 @@ func (s *Service) Status() Status {
 		InSync:       append([]tandem.Server(nil), s.durable.InSync...),
 		LostMemory:   s.lost != "",
 		TicksPerPing: s.cfg.TicksPerPing,
-		History:      append([]Change(nil), s.history...),
+		History:      s.announcedHistory(),
 	}
 	st.Down, st.Why = s.Down()
 	for _, k := range s.state.servers {
 		ss := ServerStatus{
 			Server: k.Server, Number: k.number, Heard: k.presence != awaited,
-			Suspected: k.presence == suspected, Leaving: k.leaving, InSync: s.state.isInSync(k.Server),
+			Suspected: k.presence == suspected, Leaving: k.leaving, InSync: slices.Contains(st.InSync, k.Server),
 		}
 		if w := s.detector.find(k.Addr); w != nil {
 			ss.Silent = w.silent
@@ -75,6 +76,18 @@ func (s *Service) Status() Status {
 		st.Servers = append(st.Servers, ss)
 	}
 	return st
+}
+
+// announcedHistory returns the history as far as it was announced. What is not durable
+// yet nobody hears of, by whichever way he asks (rule V10): were this service killed now,
+// another view could come to have that number.
+func (s *Service) announcedHistory() []Change {
+	for i, c := range s.history {
+		if c.View.Viewnum > s.told.view.Viewnum || c.Active > s.told.active {
+			return append([]Change(nil), s.history[:i]...) // and what follows came later still
+		}
+	}
+	return append([]Change(nil), s.history...)
 }
 
 // LostMemory reports whether the service announces nothing (rule V0).
