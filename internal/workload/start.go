@@ -22,6 +22,9 @@ type Load struct {
 	// Clients are those that are used, one worker each. One that stands here twice is
 	// shared by two.
 	Clients []*kvservice.KVClient
+	// Patient has no operation given up before the context ends: each that fails is
+	// an error of the store. Otherwise some have deadlines.
+	Patient bool
 }
 
 // Workers are goroutines that use clients.
@@ -76,17 +79,11 @@ type worker struct {
 // machine is for others.
 const pauseMax = 10 * time.Millisecond
 
-// step does one operation. Most have all the time they need, some have a deadline
-// that a fault outlasts, and a few one that is hard to meet.
+// step does one operation.
 func (w *worker) step(ctx context.Context, n int) {
-	switch w.rng.IntN(40) {
-	case 0:
+	if d := w.deadline(); d > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(w.rng.IntN(3000))*time.Microsecond)
-		defer cancel()
-	case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(20+w.rng.IntN(500))*time.Millisecond)
+		ctx, cancel = context.WithTimeout(ctx, d)
 		defer cancel()
 	}
 	op := w.History.Do(ctx, w.k, w.who, w.invent(n))
@@ -97,6 +94,22 @@ func (w *worker) step(ctx context.Context, n int) {
 		w.learn(op)
 	}
 	time.Sleep(time.Duration(w.rng.Int64N(int64(pauseMax))))
+}
+
+// deadline returns the time that an operation has, zero if it may take as long as it
+// takes, as most may. Some have a deadline that a fault outlasts, and a few one that
+// is hard to meet.
+func (w *worker) deadline() time.Duration {
+	if w.Patient {
+		return 0
+	}
+	switch draw := w.rng.IntN(40); {
+	case draw == 0:
+		return 1 + time.Duration(w.rng.IntN(3000))*time.Microsecond
+	case draw <= 10:
+		return time.Duration(20+w.rng.IntN(500)) * time.Millisecond
+	}
+	return 0
 }
 
 // writes are the kinds of update, some of them twice as often as others.
