@@ -67,7 +67,8 @@ var layers = map[string]layer{
 	},
 
 	// Beside the house.
-	"internal/tidy": {},
+	"cmd/tandem/endtoend": {},
+	"internal/tidy":       {},
 }
 
 // misplaced returns which of this module's packages import what they must not.
