@@ -71,6 +71,7 @@ func (l *load) finish() {
 	l.cancel()
 	l.workers.Wait()
 	n, gap, wait := l.history.Counts(), l.history.LongestGap(), l.history.LongestWait()
+
 	g.t.Logf("%d operations, %d of unknown outcome, %d failed; longest time without an answer to anybody %v, to one client %v",
 		n.All(), n.Unknown, n.Failed, gap.Length().Round(time.Millisecond), wait.Length().Round(time.Millisecond))
 	l.judge()
