@@ -95,8 +95,9 @@ func ownNetwork() (*syscall.SysProcAttr, error) {
 // network is hosts on a bridge, each a network namespace with one address. The test
 // itself stands at the bridge: it is the clients' host.
 type network struct {
-	t     *testing.T
-	hosts map[string]*host
+	t       *testing.T
+	gateway string // the address of the test
+	hosts   map[string]*host
 }
 
 // host is the namespace of a process that does nothing else.
@@ -110,10 +111,11 @@ type host struct {
 // its number, which no other has. All is gone when the test ends.
 func newNetwork(t *testing.T, number int, names ...string) *network {
 	t.Helper()
-	n := &network{t: t, hosts: make(map[string]*host)}
 	bridge, subnet := fmt.Sprintf("bridge%d", number), fmt.Sprintf("10.77.%d", number)
+	n := &network{t: t, gateway: subnet + ".1", hosts: make(map[string]*host)}
+	n.ip(nil, "link", "set", "lo", "up")
 	n.ip(nil, "link", "add", bridge, "type", "bridge")
-	n.ip(nil, "addr", "add", subnet+".1/24", "dev", bridge)
+	n.ip(nil, "addr", "add", n.gateway+"/24", "dev", bridge)
 	n.ip(nil, "link", "set", bridge, "up")
 	for i, name := range names {
 		pid := n.holder()
