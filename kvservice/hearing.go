@@ -25,9 +25,9 @@ func (h *hearing) pinged() {
 	h.sent++
 }
 
-// answer notes what came of a ping, and returns what had come of the one before, and
-// for how long none had been answered.
-func (h *hearing) answer(err error) (before error, silent time.Duration) {
+// answer notes what came of a ping, and returns for how long none had been answered,
+// and what had come of the one before.
+func (h *hearing) answer(err error) (silent time.Duration, before error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before, h.trouble = h.trouble, err
@@ -36,7 +36,7 @@ func (h *hearing) answer(err error) (before error, silent time.Duration) {
 		h.answered++
 		h.at = time.Now()
 	}
-	return before, silent
+	return silent, before
 }
 
 // last returns what came of the last ping, nil also if there was none.

@@ -51,7 +51,7 @@ func (s *KVServer) monitorHeard(cluster uint64, err error) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	before, silent := s.hearing.answer(err)
+	silent, before := s.hearing.answer(err)
 	kind := troubleOf(err)
 	if kind == troubleOf(before) {
 		return
