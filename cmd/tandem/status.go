@@ -35,7 +35,7 @@ marks what somebody should look at; and then
   INCARNATION   which life of a server this is: drawn anew when it starts
   SYNC          whether it holds all the data
   COMMITS       alone (solo), with its backup (joint), or not (none); or that it does
-                not answer (silent)
+                not answer (silent), or has left in order (left)
   LAG           entries that a backup has not acknowledged, as its primary knows
   WAITING       requests that wait in a server
   HEARD ...     who heard whom, and how long ago: the view service heard a ping, the

@@ -249,8 +249,17 @@ func (r *statusReport) notes() []string {
 	return list
 }
 
+// left reports whether a server said that it was leaving, is out of the view and
+// answers no more: nobody has to look after it. The view service forgets it in time.
+func (s *serverReport) left() bool {
+	return s.Told == nil && s.Role == roleIdle && s.Monitor != nil && s.Monitor.Leaving
+}
+
 func (s *serverReport) notes() []string {
 	list := []string{}
+	if s.left() {
+		return list
+	}
 	tell := func(format string, args ...any) { list = append(list, s.Addr+" "+fmt.Sprintf(format, args...)) }
 	if k := s.Monitor; k != nil {
 		switch {

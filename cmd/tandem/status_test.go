@@ -296,6 +296,9 @@ func TestNotes(t *testing.T) {
 		{"no answer to pings", func(v *survey) {
 			v.servers[1].told.MonitorTrouble, v.servers[1].told.MonitorSilent = "connection refused", 3*time.Second
 		}, serving, "b:1 had no answer from the view service for 3.0 s: connection refused"},
+		{"gone while it was leaving", func(v *survey) {
+			v.servers[1].told, v.servers[1].err, v.servers[1].known.Leaving = nil, errors.New("connection refused"), true
+		}, serving, "b:1 does not answer: connection refused"},
 		{"no authority yet", func(v *survey) { v.servers[0].told.Authority = authorityNone }, waiting, ""},
 		{"restarted a moment ago", func(v *survey) { v.servers[0].told.Server.Incarnation = 9 }, waiting, ""},
 		{"no answer", func(v *survey) { v.servers[0].told, v.servers[0].err = nil, errors.New("the wire is cut") }, unclear,
@@ -314,4 +317,11 @@ func TestNotes(t *testing.T) {
 		}
 		require.Empty(t, r.WaitsFor, tc.about)
 	}
+	v := base()
+	c := sysmonitor.Server{Addr: "c:1", Incarnation: 3}
+	v.servers = append(v.servers, surveyed{addr: c.Addr, err: errors.New("connection refused"),
+		known: &sysmonitor.ServerStatus{Server: c, Heard: true, Suspected: true, Leaving: true}})
+	require.Empty(t, v.report().Notes, "it has left in order, and nobody has to look after it")
+	v.servers[2].known.Leaving = false
+	require.NotEmpty(t, v.report().Notes)
 }

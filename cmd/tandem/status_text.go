@@ -123,7 +123,10 @@ const absent = "-"
 func (t *statusText) identities() {
 	t.table("SERVER\tINCARNATION\tROLE\tSYNC\tCOMMITS\tVIEW\tUP\tPID", func(s *serverReport) []string {
 		row := []string{s.Addr, s.Incarnation, s.Role, yesNo(s.InSync)}
-		if s.Told == nil {
+		switch {
+		case s.left():
+			return append(row, "left")
+		case s.Told == nil:
 			return append(row, "silent")
 		}
 		return append(row, s.Told.Authority, fmt.Sprint(s.Told.View), millis(s.Process.Uptime), fmt.Sprint(s.Process.PID))
