@@ -28,7 +28,7 @@ func openForRepair(dir string, files files) (*Data, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, none
 	case err != nil:
-		return nil, err
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
 	data, err := openData(dir, files)
 	if err != nil {

@@ -97,3 +97,22 @@ func completeFlags(cmd *cobra.Command) {
 		completeFlags(sub)
 	}
 }
+
+// completeWords completes the value of a flag to one of these words, and of one that
+// takes a list with commas, the last of it.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	// It fails for a flag that is not there, or was told already.
+	_ = cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		before := ""
+		if cmd.Flag(flag).Value.Type() == "stringSlice" {
+			before = begun[:strings.LastIndex(begun, ",")+1]
+		}
+		var completions []cobra.Completion
+		for _, word := range words {
+			if strings.HasPrefix(before+word, begun) {
+				completions = append(completions, before+word)
+			}
+		}
+		return completions, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	})
+}

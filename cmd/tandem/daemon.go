@@ -8,10 +8,20 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
+)
+
+// The levels of logs, from the one that has most.
+var logLevels = []string{"debug", "info", "warn", "error"}
+
+// The formats of logs.
+const (
+	logText = "text"
+	logJSON = "json"
 )
 
 // daemon is what commands have in common that serve until they are told to end.
@@ -25,7 +35,9 @@ type daemon struct {
 // addFlags adds the flags.
 func (d *daemon) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&d.logLevel, "log-level", "info", "what to log on standard error: debug, info, warn or error, and all that is worse")
-	cmd.Flags().StringVar(&d.logFormat, "log-format", "text", "how to log: text or json, a line each")
+	cmd.Flags().StringVar(&d.logFormat, "log-format", logText, "how to log: text or json, a line each")
+	completeWords(cmd, "log-level", logLevels...)
+	completeWords(cmd, "log-format", logText, logJSON)
 	cmd.Flags().BoolVar(&d.untilEOF, "until-eof", false,
 		"take orders from standard input, a line each: leave, or kill; its end is kill, so that this process ends with the one that started it, over ssh too")
 	cmd.Flags().BoolVar(&d.json, "json", false, "print the line that tells where it listens as one JSON object")
@@ -34,19 +46,17 @@ func (d *daemon) addFlags(cmd *cobra.Command) {
 // logger returns the logger that the flags ask for.
 func (d *daemon) logger(w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
-	switch d.logLevel {
-	case "debug", "info", "warn", "error":
-		if err := level.UnmarshalText([]byte(d.logLevel)); err != nil {
-			return nil, err
-		}
-	default:
+	if !slices.Contains(logLevels, d.logLevel) {
 		return nil, usageErrorf("--log-level %q: must be debug, info, warn or error", d.logLevel)
+	}
+	if err := level.UnmarshalText([]byte(d.logLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level: %w", err)
 	}
 	opts := &slog.HandlerOptions{Level: level}
 	switch d.logFormat {
-	case "text":
+	case logText:
 		return slog.New(slog.NewTextHandler(w, opts)), nil
-	case "json":
+	case logJSON:
 		return slog.New(slog.NewJSONHandler(w, opts)), nil
 	}
 	return nil, usageErrorf("--log-format %q: must be text or json", d.logFormat)

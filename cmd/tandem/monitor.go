@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -66,6 +68,11 @@ func (c *monitorCommand) run(cmd *cobra.Command, _ []string) error {
 	log, err := c.logger(cmd.ErrOrStderr())
 	if err != nil {
 		return err
+	}
+	if c.data != "" { // whoever reads of it in a status is elsewhere
+		if c.data, err = filepath.Abs(c.data); err != nil {
+			return failed(fmt.Errorf("--data: %w", err))
+		}
 	}
 	m, err := sysmonitor.Start(c.listen, sysmonitor.WithLogger(log), sysmonitor.WithData(c.data),
 		sysmonitor.WithPingInterval(c.pingInterval), sysmonitor.WithDeadPings(c.deadPings),

@@ -24,6 +24,11 @@ type mutantFlags struct {
 // addFlags adds the flags.
 func (m *mutantFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&m.mutant, "mutant", "", "build the product with this deliberate mistake in it, and run that (see tandem mutants --list)")
+	var names []string
+	for _, mutant := range mutants.All() {
+		names = append(names, mutant.Name)
+	}
+	completeWords(cmd, "mutant", names...)
 	cmd.Flags().StringVar(&m.builtAs, "built-as", "", "the mistake that is in this very command")
 	_ = cmd.Flags().MarkHidden("built-as") // fails for a flag that is not there
 }

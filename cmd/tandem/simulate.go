@@ -89,6 +89,12 @@ Exit status: 0 held, 1 an invariant broke, 2 ended before it was done, 64 usage.
 	flags.IntVar(&f.ops, "ops", 0, "operations that the clients start while there are faults; 0: as the seed says")
 	flags.StringSliceVar(&f.faults, "faults", nil, "let nothing go wrong but these kinds of fault")
 	flags.StringSliceVar(&f.without, "without", nil, "leave these kinds of fault out")
+	var kinds []string
+	for _, k := range simulation.FaultNames() {
+		kinds = append(kinds, k.Name)
+	}
+	completeWords(cmd, "faults", kinds...)
+	completeWords(cmd, "without", kinds...)
 	flags.BoolVar(&f.keepGoing, "keep-going", false, "go on after a failure, and count failures by invariant")
 	flags.StringVar(&f.file, "options", "", "run the options in this `file`, as a run folder has them")
 	flags.BoolVar(&f.noShrink, "no-shrink", false, "do not shrink a run that fails")

@@ -78,6 +78,11 @@ Exit status: 0 valid, 1 invalid, 2 unknown: interrupted, or the checker could no
 	flags.IntVar(&c.clients, "clients", 8, "how many clients call at once; the first only reads")
 	flags.Uint64Var(&c.seed, "seed", 0, "what faults and operations are drawn from; 0: the time")
 	flags.StringSliceVar(&c.faults, "faults", nil, "let nothing go wrong but these kinds of fault")
+	var kinds []string
+	for _, f := range torture.Faults() {
+		kinds = append(kinds, f.Name)
+	}
+	completeWords(cmd, "faults", kinds...)
 	flags.StringVar(&c.runDir, "run-dir", "tandem-runs", "`directory` to make the run folder in; if this is given, it is kept also if valid; empty: keep none")
 	c.mutantFlags.addFlags(cmd)
 	c.output.addFlags(cmd)

@@ -85,11 +85,12 @@ or it was ended at once; 64 the command line or the file was not understood.`,
 	f := cmd.Flags()
 	f.StringVar(&c.config, "config", "", "TOML `file` that says what runs where")
 	f.IntVar(&c.servers, "servers", 3, "how many servers, without --config")
-	f.StringVar(&c.dump, "dump", "", "write the table of each server to `DIR`/server-1.jsonl ... before it ends")
-	f.StringVar(&c.runDir, "run-dir", "", "run folder, made if it is not there (default a new one for temporary files)")
+	f.StringVar(&c.dump, "dump", "", "write the table of each server to `directory`/server-1.jsonl ... before it ends")
+	f.StringVar(&c.runDir, "run-dir", "", "run folder: a `directory`, made if it is not there (default: a new one among temporary files)")
 	f.DurationVar(&c.pingInterval, "ping-interval", 0, "how often servers ping the view service (default: as tandem monitor has it)")
 	f.IntVar(&c.deadPings, "dead-pings", 0, "ping intervals without a ping after which a server is taken for dead (default: as tandem monitor has it)")
 	f.StringVar(&c.logLevel, "log-level", "info", "what the processes log: debug, info, warn or error, and all that is worse")
+	completeWords(cmd, "log-level", logLevels...)
 	f.BoolVar(&c.json, "json", false, "print each event as one JSON object in a line")
 	return cmd
 }
@@ -106,7 +107,7 @@ func (c *upCommand) check(cmd *cobra.Command) error {
 	case c.deadPings < 0:
 		return usageErrorf("--dead-pings %d: must not be negative", c.deadPings)
 	}
-	_, err := (&daemon{logLevel: c.logLevel, logFormat: "text"}).logger(io.Discard)
+	_, err := (&daemon{logLevel: c.logLevel, logFormat: logText}).logger(io.Discard)
 	return err
 }
 
