@@ -44,6 +44,10 @@ const (
 	// drainMax bounds the wait for a process's standard output after its end:
 	// what it started may still hold it.
 	drainMax = time.Second
+	// freezeMax bounds the wait for a process to stand still, which takes as long as
+	// the machine takes to let it run once more; freezeLook is how often to look.
+	freezeMax  = 10 * time.Second
+	freezeLook = 200 * time.Microsecond
 )
 
 // Start starts a process, and returns when it says that it is ready. The context
@@ -156,12 +160,26 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Freeze stops the process until Thaw, as kill -STOP does: it keeps its memory
-// and connections and does nothing. It must be one of this host (see Ready and
-// Local); elsewhere only the command that started it would stop, which is
-// refused, as is one that has ended (os.ErrProcessDone). Where processes cannot
-// be stopped the error wraps errors.ErrUnsupported.
-func (p *Process) Freeze() error { return p.signal("freeze", freeze) }
+// Freeze stops the process until Thaw, as kill -STOP does, and returns when it stands
+// still (on Linux; elsewhere, soon before): it keeps its memory and connections and
+// does nothing. It must be one of this host (see Ready and Local); elsewhere only the
+// command that started it would stop, which is refused, as is one that has ended
+// (os.ErrProcessDone). Where processes cannot be stopped the error wraps
+// errors.ErrUnsupported. After any other error it may be stopped, as it may if Thaw
+// comes at the same time.
+func (p *Process) Freeze() error {
+	if err := p.signal("freeze", freeze); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(freezeMax); time.Now().Before(deadline); time.Sleep(freezeLook) {
+		if still, err := standsStill(p.Local()); err != nil {
+			return fmt.Errorf("freeze %s, process %d: %w", p.spec.Name, p.Local(), err)
+		} else if still {
+			return nil
+		}
+	}
+	return fmt.Errorf("freeze %s, process %d: it does not stand still after %v", p.spec.Name, p.Local(), freezeMax)
+}
 
 // Thaw lets a frozen process go on; one that is not frozen does not notice.
 // Errors are those of Freeze.
