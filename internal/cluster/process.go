@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -92,7 +93,7 @@ func (p *Process) launch() (*readyWriter, error) {
 	// The process writes its log itself: no copying that could hold it up, and its
 	// last words are kept even when this process is gone.
 	if p.spec.Log != "" {
-		log, err := os.OpenFile(p.spec.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		log, err := openLog(p.spec.Log)
 		if err != nil {
 			return nil, fmt.Errorf("open its log: %w", err)
 		}
@@ -113,6 +114,15 @@ func (p *Process) launch() (*readyWriter, error) {
 	p.cmd, p.stdin = cmd, stdin
 	go p.wait()
 	return found, nil
+}
+
+// openLog opens a log to be appended to. Its directory is made if it is missing: that
+// somebody has tidied up must not keep a server from being started again.
+func openLog(path string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
 // wait waits for the end. Nobody else does.

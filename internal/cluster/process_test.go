@@ -56,8 +56,23 @@ func TestEndOfAProcessHasTheEndOfItsLog(t *testing.T) {
 	require.Contains(t, string(b), "an earlier life", "a log is appended to")
 }
 
+// TestLogAfterTidyingUp: a run folder that was removed keeps nothing from being
+// started again.
+func TestLogAfterTidyingUp(t *testing.T) {
+	spec := part(t, "hasty")
+	spec.Log = filepath.Join(t.TempDir(), "run", "logs", "hasty.log")
+	p := begin(t, spec)
+	awaitEnd(t, p)
+	require.NoError(t, os.RemoveAll(filepath.Dir(filepath.Dir(spec.Log))))
+	p = begin(t, spec)
+	awaitEnd(t, p)
+	require.Equal(t, []string{"four"}, p.Tail(1))
+}
+
 func TestStartFails(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for name, c := range map[string]struct {
 		spec Spec
 		want []string
@@ -65,7 +80,7 @@ func TestStartFails(t *testing.T) {
 		"ended":     {part(t, "broken"), []string{"broken ended before it was ready: exit status 3: cannot listen on 1.2.3.4:5"}},
 		"no binary": {Spec{Name: "s", Argv: []string{missing}}, []string{"s: start " + missing, "no such file"}},
 		"no argv":   {Spec{Name: "s"}, []string{"no command"}},
-		"no log":    {Spec{Name: "s", Argv: []string{os.Args[0]}, Log: filepath.Join(missing, "log")}, []string{"open its log", missing}},
+		"no log":    {Spec{Name: "s", Argv: []string{os.Args[0]}, Log: filepath.Join(file, "log")}, []string{"open its log", file}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Start(context.Background(), c.spec)
