@@ -10,6 +10,7 @@ import (
 	"net/rpc"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -300,6 +301,16 @@ func (l *link) handOver() (c *call, seq uint64) {
 	return nil, 0
 }
 
+// serverError returns what a server answered in place of a reply. That it knows no
+// such service means that some other server was meant.
+func serverError(text string) error {
+	err := rpc.ServerError(text)
+	if strings.HasPrefix(text, "rpc: can't find service ") {
+		return fmt.Errorf("another kind of server answers there: %w", err)
+	}
+	return err
+}
+
 // read reads replies until the connection breaks.
 func (l *link) read() error {
 	frames := newFrameReader(&watchedReader{link: l}, l.hub.cfg.MaxFrame)
@@ -308,8 +319,11 @@ func (l *link) read() error {
 		frames.begun = false
 		var resp rpc.Response
 		if err := dec.Decode(&resp); err != nil {
-			if err == io.EOF {
+			switch {
+			case err == io.EOF:
 				err = errors.New("closed by the peer")
+			case frames.err == nil: // what came whole is no reply
+				err = fmt.Errorf("the peer speaks another protocol: %w", err)
 			}
 			return err
 		}
@@ -320,7 +334,7 @@ func (l *link) read() error {
 			outcome = skip(dec)
 		case resp.Error != "":
 			if outcome = skip(dec); outcome == nil {
-				outcome = rpc.ServerError(resp.Error)
+				outcome = serverError(resp.Error)
 			}
 		default:
 			if err := dec.Decode(c.reply); err != nil {

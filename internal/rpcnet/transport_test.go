@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/rpc"
 	"strings"
 	"sync"
@@ -412,6 +414,23 @@ func TestRequestThatCannotBeEncodedEndsItsOwnConnection(t *testing.T) {
 		return len(tr.hub.links) == 0
 	})
 	w.locked(func() { require.Zero(t, len(w.ran)) })
+}
+
+// Whoever has mistyped an address should learn that somebody else lives there.
+func TestErrorsSayThatAnotherServerAnswers(t *testing.T) {
+	t.Run("a web server", func(t *testing.T) {
+		s := httptest.NewServer(http.NotFoundHandler())
+		defer s.Close()
+		_, err := Call[Msg](bg(t), client(t, TransportConfig{}), s.Listener.Addr().String(), "Probe.Same", &Msg{})
+		require.ErrorContains(t, err, "the peer speaks another protocol")
+		require.ErrorIs(t, err, ErrConnLost)
+	})
+	t.Run("another service", func(t *testing.T) {
+		addr, _ := start(t, ServerConfig{})
+		_, err := Call[Msg](bg(t), client(t, TransportConfig{}), addr, "Nobody.Nothing", &Msg{})
+		require.ErrorContains(t, err, "another kind of server answers there")
+		require.ErrorAs(t, err, new(rpc.ServerError))
+	})
 }
 
 func TestReplyOfAnotherTypeHarmsNobody(t *testing.T) {
