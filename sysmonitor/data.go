@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/tandemkv/tandem/internal/filelock"
@@ -93,8 +94,11 @@ func (d *dataDir) load() error {
 
 // makeData opens a data directory, and makes it first if it is missing.
 func makeData(dir string, files files) (*dataDir, error) {
-	if err := makeDir(filepath.Clean(dir), files); err != nil {
-		return nil, err
+	// Where there is a lock, the directory was durable before that was made.
+	if _, err := os.Stat(filepath.Join(dir, lockFile)); err != nil {
+		if err := makeDir(filepath.Clean(dir), files); err != nil {
+			return nil, err
+		}
 	}
 	return openData(dir, files)
 }
@@ -102,10 +106,12 @@ func makeData(dir string, files files) (*dataDir, error) {
 // makeDir makes a directory and those above it, durably.
 func makeDir(dir string, files files) error {
 	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
+	switch {
+	case err == nil && !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	case err == nil:
+		return syncFound(dir, files)
+	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	parent := filepath.Dir(dir)
@@ -116,6 +122,17 @@ func makeDir(dir string, files files) error {
 		return err
 	}
 	return files.syncDir(parent)
+}
+
+// syncFound makes the name of a directory durable that is there already: who made it may
+// have been killed before he came to that. Where names of others cannot be synced,
+// they are taken for durable.
+func syncFound(dir string, files files) error {
+	err := files.syncDir(filepath.Dir(dir))
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL) {
+		return nil
+	}
+	return err
 }
 
 func (d *dataDir) path(name string) string { return filepath.Join(d.dir, name) }

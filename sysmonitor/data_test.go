@@ -2,6 +2,7 @@ package sysmonitor
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -147,7 +148,8 @@ func TestKeepingARecord(t *testing.T) {
 	dir := filepath.Join(parent, "one", "two")
 	f := &fakeFiles{}
 	d := mustOpen(t, dir, f)
-	require.Equal(t, []string{"sync " + filepath.Base(parent), "sync one"}, f.done(), "the directories themselves are durable")
+	require.Equal(t, []string{"sync " + filepath.Base(filepath.Dir(parent)), "sync " + filepath.Base(parent), "sync one"}, f.done(),
+		"the directories themselves are durable, what was found too")
 	old := someRecord()
 	require.NoError(t, d.keep(old))
 	require.Equal(t, []string{"write views.part", "rename views", "sync two"}, f.done())
@@ -340,4 +342,34 @@ func TestWhatIsFoundIsMadeDurable(t *testing.T) {
 	f.set(full)
 	_, err := openData(dir, f)
 	require.ErrorIs(t, err, syscall.ENOSPC)
+}
+
+// TestDirectoryOfAnInterruptedStart: V10. A record is no more durable than the name of
+// its directory. Whoever made that may have been killed before he had synced it.
+func TestDirectoryOfAnInterruptedStart(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "data")
+	f := &fakeFiles{}
+	killed := errors.New("killed")
+	f.set(func(step, path string) error {
+		if _, err := os.Stat(dir); err == nil { // made, and its name not durable yet
+			return killed
+		}
+		return nil
+	})
+	_, err := makeData(dir, f)
+	require.ErrorIs(t, err, killed)
+	f.set(nil)
+	f.done()
+	mustOpen(t, dir, f).close()
+	require.Equal(t, []string{"sync " + filepath.Base(parent)}, f.done())
+	mustOpen(t, dir, f).close()
+	require.Empty(t, f.done(), "once is enough")
+
+	f.set(full)
+	_, err = makeData(filepath.Join(parent, "other"), f)
+	require.ErrorIs(t, err, syscall.ENOSPC)
+	f.set(func(step, path string) error { return &os.PathError{Op: step, Path: path, Err: syscall.EACCES} })
+	_, err = makeData(t.TempDir(), f)
+	require.NoError(t, err, "a directory of others, which cannot be read")
 }
