@@ -97,7 +97,7 @@ func (f *dumpFlags) run(cmd *cobra.Command, file string) error {
 	start := time.Now()
 	d, err := f.dump(cmd, source, file)
 	if err != nil && cmd.Context().Err() != nil {
-		return fmt.Errorf("stopped: %w", err)
+		return interruptedOr(cmd.Context(), err)
 	}
 	if err != nil || file == standardStream {
 		return failed(err)

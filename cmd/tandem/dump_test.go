@@ -145,7 +145,7 @@ func TestADumpOfNobodyFailsInTime(t *testing.T) {
 	stop()
 	got = tandemUntil(ctx, "dump", "--monitor", nobody)
 	require.Equal(t, exitUnknown, got.code)
-	require.Contains(t, got.stderr, "stopped")
+	require.Equal(t, "tandem dump: interrupted\n", got.stderr)
 }
 
 // dumpOf carries out the command on a source of the test's.

@@ -72,7 +72,7 @@ func (f *loadFlags) run(cmd *cobra.Command, file string) error {
 	defer tellWaiting(client, cmd.ErrOrStderr(), cmd.CommandPath())()
 	in, total, err := f.open(cmd, file)
 	if err != nil && cmd.Context().Err() != nil {
-		return fmt.Errorf("stopped, and nothing was put: %w", err)
+		return fmt.Errorf("%w; nothing was put", interruptedOr(cmd.Context(), err))
 	}
 	if err != nil {
 		return failed(err)

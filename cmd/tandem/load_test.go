@@ -126,6 +126,7 @@ func TestALoadThatIsStopped(t *testing.T) {
 	got := <-ended
 	require.Equal(t, exitUnknown, got.code)
 	require.Contains(t, got.stderr, "it is safe to load again")
+	require.Contains(t, got.stderr, "tandem load: interrupted; ", "and nothing of a context")
 }
 
 func TestLoadFlagsThatMakeNoSense(t *testing.T) {

@@ -136,6 +136,7 @@ type loaded struct {
 
 // conclude tells what became of a load, and returns what the command ends with.
 func (l *loading) conclude(cmd *cobra.Command, err error) error {
+	err = interruptedOr(cmd.Context(), err)
 	r := loaded{Pairs: l.pairs.Load(), Bytes: l.bytes.Load(), ElapsedMillis: l.elapsed.Milliseconds(),
 		Whole: err == nil, Uncertain: l.uncertain.Load()}
 	if err != nil {
@@ -157,7 +158,7 @@ func (l *loading) conclude(cmd *cobra.Command, err error) error {
 	case in == 0 && cmd.Context().Err() == nil:
 		return failed(err)
 	case in == 0:
-		return fmt.Errorf("stopped, and nothing was put: %w", err)
+		return fmt.Errorf("%w; nothing was put", err)
 	case r.Uncertain == 0:
 		return fmt.Errorf("%w; put: %s; it is safe to load again", err, countOf(r.Pairs, "pair"))
 	}

@@ -15,8 +15,17 @@ const fromStdin = "-"
 // maxValue bounds a value that is read, in bytes: no server takes a larger one.
 const maxValue = 16 << 20
 
-// errInterrupted is why no more is read.
+// errInterrupted is why no more is done.
 var errInterrupted = errors.New("interrupted")
+
+// interruptedOr returns errInterrupted if that is why there is an error: whoever
+// pressed Ctrl-C need not read what it broke off. Otherwise it returns the error.
+func interruptedOr(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return errInterrupted
+	}
+	return err
+}
 
 // fromStandardInput returns the arguments with what standard input has in place of
 // a value that stands for it. A key is never read.
