@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 
@@ -47,10 +48,25 @@ func setFromEnvironment(cmd *cobra.Command) error {
 			errs = append(errs, usageErrorf("%s: %w", envName(f.Name), err))
 		}
 	})
+	known := make(map[string]bool)
+	noteVariables(cmd.Root(), known)
 	for _, pair := range os.Environ() {
-		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, envPrefix) {
-			errs = append(errs, os.Unsetenv(name))
+		name, _, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, envPrefix) {
+			continue
 		}
+		if !known[name] {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s: no command has such a flag, and it is passed over\n", cmd.CommandPath(), name)
+		}
+		errs = append(errs, os.Unsetenv(name))
 	}
 	return errors.Join(errs...)
+}
+
+// noteVariables notes the environment variables of all commands of a tree.
+func noteVariables(cmd *cobra.Command, known map[string]bool) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[envName(f.Name)] = true })
+	for _, sub := range cmd.Commands() {
+		noteVariables(sub, known)
+	}
 }

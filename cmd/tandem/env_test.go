@@ -30,6 +30,15 @@ func TestAFlagWinsOverTheEnvironment(t *testing.T) {
 	require.Equal(t, exitHeld, got.code, got.stderr)
 }
 
+func TestAMisspeltVariableIsTold(t *testing.T) {
+	t.Setenv("TANDEM_MONTIOR", "10.0.0.1:7000")
+	t.Setenv("TANDEM_MONITOR", "10.0.0.1:7000") // of other commands
+	got := tandem(t, "version")
+	require.Equal(t, exitHeld, got.code)
+	require.Contains(t, got.stderr, "TANDEM_MONTIOR")
+	require.NotContains(t, got.stderr, "TANDEM_MONITOR")
+}
+
 func TestHelpAboutNothing(t *testing.T) {
 	got := tandem(t, "help", "nonsense")
 	require.Equal(t, exitUsage, got.code)
