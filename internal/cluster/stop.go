@@ -158,12 +158,13 @@ func (s *Supervisor) departures(ctx context.Context) (order []departure, why str
 			continue
 		}
 		role := "idle"
+		server, _ := serverOf(p.Ready()) // this very life: one that was started again has no role
 		switch {
 		case err != nil:
 			role = ""
-		case m.name == s.lifeOf(st.View.PrimaryServer()).name:
+		case server == st.View.PrimaryServer():
 			role = "primary"
-		case m.name == s.lifeOf(st.View.BackupServer()).name:
+		case server == st.View.BackupServer():
 			role = "backup"
 		}
 		order = append(order, departure{m, p, role})

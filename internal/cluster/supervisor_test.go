@@ -215,7 +215,8 @@ func TestClusterThatIsDownStops(t *testing.T) {
 	r.await(down, "why it does not leave", func(e Event) bool {
 		return e.Kind == Note && strings.HasPrefix(e.Text, "nobody can hand over anything: the group is down")
 	})
-	r.await(down, "that it is ended", func(e Event) bool { return e.Kind == Leaving && strings.HasSuffix(e.Text, "is ended") })
+	ended := r.await(down, "that it is ended", func(e Event) bool { return e.Kind == Leaving && strings.HasSuffix(e.Text, "is ended") })
+	require.Contains(t, r.at(ended).Text, ", idle,", "its former life was the primary")
 }
 
 func TestPortThatIsTaken(t *testing.T) {
