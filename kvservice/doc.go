@@ -16,6 +16,9 @@
 // those a Go program expects (Start, GetContext, ...), which take a context
 // and return errors.
 //
+// ReadStatus and ReadTable look into one given server, whatever its role, and ask
+// nobody else: for people who watch a group, or save what is left of one.
+//
 // The operations of a KVClient are linearizable, and each runs at most once
 // however often it had to be sent. They keep trying until their context ends.
 // Their errors are *OpError: errors.Is finds the reason, the context's error if

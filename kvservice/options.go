@@ -127,9 +127,12 @@ func makeOptions(opts []Option) options {
 // WithLimits sets the limits.
 func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
 
-// WithLogger sets where to log: view changes at Info, the rules that fire at
-// Debug, trouble with connections at Warn, what stops a server or client at
-// Error. The default prints the last to standard error, and nothing else.
+// WithLogger sets where to log. At Info a server logs each view, with what that
+// changes for it and why, each time that it comes to be in sync with the other
+// member, and the end of trouble; at Warn trouble with the view service, its backup
+// or connections, when it begins; at Error what stops a server or client; at Debug
+// the rules that fire. The default prints errors to standard error, and nothing
+// else.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
 // WithDialer replaces the function that opens connections; network is "unix" or

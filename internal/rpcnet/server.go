@@ -99,6 +99,8 @@ type Server struct {
 	conns     map[*Conn]bool
 
 	wg sync.WaitGroup // Serve loops and connections
+
+	refused, unaccepted complaint
 }
 
 // NewServer returns a server that is not yet listening.
@@ -163,7 +165,7 @@ func (s *Server) Serve(l net.Listener) error {
 		if !passing(err) {
 			return fmt.Errorf("accept on %s: %w", l.Addr(), err)
 		}
-		s.cfg.Logger.Warn("cannot accept a connection", "addr", l.Addr().String(), "err", err)
+		s.unaccepted.warn(s.cfg.Logger, time.Now(), "cannot accept a connection", "addr", l.Addr().String(), "err", err)
 		select {
 		case <-s.closed:
 			return nil
@@ -191,7 +193,7 @@ func (s *Server) admit(nc net.Conn) {
 	if s.closing || len(s.conns) >= s.cfg.MaxConns {
 		nc.Close()
 		if !s.closing {
-			s.cfg.Logger.Warn("connection refused: too many are open", "peer", peerName(nc), "limit", s.cfg.MaxConns)
+			s.refused.warn(s.cfg.Logger, time.Now(), "connection refused: too many are open", "peer", peerName(nc), "limit", s.cfg.MaxConns)
 		}
 		return
 	}
