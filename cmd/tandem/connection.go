@@ -15,6 +15,9 @@ import (
 // defaultMonitor is where the view service is if nobody says where.
 const defaultMonitor = "127.0.0.1:7000"
 
+// defaultMaxValue is the largest value unless somebody says otherwise.
+const defaultMaxValue byteSize = 16 << 20
+
 // dialFunc opens a connection.
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
@@ -67,15 +70,18 @@ func networkOf(addr string) string {
 
 // connection is what commands have in common that ask something of a cluster.
 type connection struct {
-	monitor string
-	timeout time.Duration
-	routes  routes
+	monitor  string
+	timeout  time.Duration
+	maxValue byteSize
+	routes   routes
 }
 
 // addFlags adds the flags.
 func (c *connection) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.monitor, "monitor", defaultMonitor, "`address` of the view service, or several separated by commas")
 	cmd.Flags().DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to try; 0 for ever")
+	c.maxValue = defaultMaxValue
+	cmd.Flags().Var(&c.maxValue, "max-value", "largest value to send or take, that of the servers")
 	c.routes.addFlags(cmd)
 }
 
@@ -86,6 +92,9 @@ func (c *connection) check() error {
 	}
 	if c.timeout < 0 {
 		return usageErrorf("--timeout %v: must not be negative", c.timeout)
+	}
+	if c.maxValue <= 0 {
+		return usageErrorf("--max-value %s: must be more than nothing", &c.maxValue)
 	}
 	_, err := c.routes.dialer()
 	return err
@@ -106,10 +115,13 @@ func (c *connection) options() ([]kvservice.Option, error) {
 		return nil, err
 	}
 	dial, err := c.routes.dialer()
-	if err != nil || dial == nil {
+	if err != nil {
 		return nil, err
 	}
-	return []kvservice.Option{kvservice.WithDialer(dial)}, nil
+	return []kvservice.Option{
+		kvservice.WithLimits(kvservice.Limits{MaxValue: int(c.maxValue)}),
+		kvservice.WithDialer(dial),
+	}, nil
 }
 
 // viewService returns a client of the view service, to be closed. It calls nothing

@@ -105,7 +105,7 @@ func (c *operationCommand) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	defer client.Close()
-	args, err = c.fromStandardInput(cmd, args)
+	args, err = c.fromStandardInput(cmd, args, int(c.maxValue))
 	if err != nil {
 		return err
 	}

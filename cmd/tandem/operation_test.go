@@ -155,7 +155,7 @@ func TestOperationsAnswerAndSayHowItWent(t *testing.T) {
 		{[]string{"get k --timeout -1s"}, exitUsage, "", "--timeout -1s: must not be negative"},
 		{[]string{"get k --route x"}, exitUsage, "", `--route "x"`},
 		{[]string{"keys --limit -1"}, exitUsage, "", "--limit -1: must not be negative"},
-		{[]string{"put k", strings.Repeat("v", maxValue+1)}, exitFailed, "", "16777217 bytes, the limit is 16777216; it did not run"},
+		{[]string{"put k", strings.Repeat("v", int(defaultMaxValue)+1)}, exitFailed, "", "16777217 bytes, the limit is 16777216; it did not run"},
 	} {
 		got := c.run(tc.line[0], tc.line[1:]...)
 		require.Equal(t, tc.code, got.code, "%.50q: %s", tc.line, got.stderr)
@@ -169,7 +169,7 @@ func TestValuesPassThroughPipesUnchanged(t *testing.T) {
 	c := startLocalCluster(t, 1)
 	for name, value := range map[string]string{
 		"empty": "", "a line": "hello\n", "blank": " \r\n\n", "no text": "\x00\xff\xfe\x00", "a dash": "-",
-		"the largest": strings.Repeat("x", maxValue),
+		"the largest": strings.Repeat("x", int(defaultMaxValue)),
 	} {
 		got := c.reading(value, "put", name, "-")
 		require.Equal(t, exitHeld, got.code, "%s: %s", name, got.stderr)
@@ -198,7 +198,7 @@ func TestStandardInputIsReadNoFurtherThanAValueGoes(t *testing.T) {
 	require.Equal(t, exitFailed, got.code)
 	require.Contains(t, got.stderr, "reading VALUE from standard input: there is more than 16777216 bytes")
 	require.Contains(t, got.stderr, "nothing was sent")
-	require.LessOrEqual(t, in.read, 2*maxValue)
+	require.LessOrEqual(t, in.read, 2*int(defaultMaxValue))
 	require.Equal(t, exitBroken, c.run("get k").code)
 }
 

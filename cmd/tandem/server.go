@@ -24,16 +24,16 @@ type serverCommand struct {
 	routes      routes
 	leaveWithin time.Duration
 
-	maxKey, maxValue, maxInFlight byteSize
-	maxConns, maxSessions         int
-	sessionTTL                    time.Duration
+	maxValue, maxInFlight byteSize
+	maxConns, maxSessions int
+	sessionTTL            time.Duration
 
 	lease, grace  time.Duration
 	clockErrorPPM int
 }
 
 func newServerCommand() *cobra.Command {
-	c := &serverCommand{maxKey: 64 << 10, maxValue: 16 << 20, maxInFlight: 64 << 20}
+	c := &serverCommand{maxValue: defaultMaxValue, maxInFlight: 64 << 20}
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run a key/value server",
@@ -82,8 +82,7 @@ func (c *serverCommand) addFlags(cmd *cobra.Command) {
 	f.DurationVar(&c.leaveWithin, "leave-within", 0,
 		"how long to wait for somebody to hand over to when told to leave, and then end at once; 0 for ever")
 
-	f.Var(&c.maxKey, "max-key", "largest key")
-	f.Var(&c.maxValue, "max-value", "largest value")
+	f.Var(&c.maxValue, "max-value", "largest value; clients that store larger ones than by default must be told, too")
 	f.Var(&c.maxInFlight, "max-in-flight", "most of updates that wait for the backup; more wait at their clients")
 	f.IntVar(&c.maxConns, "max-conns", 1024, "most connections; further ones are closed at once")
 	f.IntVar(&c.maxSessions, "max-sessions", 65536, "most sessions of clients; a client has one for each update that it has under way")
@@ -110,7 +109,6 @@ func (c *serverCommand) check() error {
 		{"--max-conns", c.maxConns > 0},
 		{"--max-sessions", c.maxSessions > 0},
 		{"--session-ttl", c.sessionTTL >= time.Millisecond},
-		{"--max-key", c.maxKey > 0},
 		{"--max-value", c.maxValue > 0},
 		{"--max-in-flight", c.maxInFlight > 0},
 	} {
@@ -160,7 +158,7 @@ func (c *serverCommand) start(log *slog.Logger) (*kvservice.KVServer, error) {
 		kvservice.WithLogger(log),
 		kvservice.WithLeases(c.lease, c.grace, c.clockErrorPPM),
 		kvservice.WithLimits(kvservice.Limits{
-			MaxKey: int(c.maxKey), MaxValue: int(c.maxValue), MaxInFlightBytes: int(c.maxInFlight),
+			MaxValue: int(c.maxValue), MaxInFlightBytes: int(c.maxInFlight),
 			MaxConns: c.maxConns, MaxSessions: c.maxSessions, SessionTTL: c.sessionTTL,
 		}),
 	}

@@ -235,6 +235,24 @@ func TestServersOfAHealthyClusterLogViewsAndRoles(t *testing.T) {
 	}
 }
 
+func TestValuesMayBeLargerIfAllAreTold(t *testing.T) {
+	c := startProcesses(t, 0)
+	c.start("--max-value", "20MiB")
+	value := strings.Repeat("x", 18<<20)
+	put := func(args ...string) ran {
+		return tandemReading(t.Context(), strings.NewReader(value), append([]string{"put", "k", "-", "--monitor", c.monitor}, args...)...)
+	}
+	refused := put()
+	require.NotEqual(t, exitHeld, refused.code)
+	require.Contains(t, refused.stderr, "more than 16777216 bytes")
+	done := put("--max-value", "20MiB")
+	require.Equal(t, exitHeld, done.code, done.stderr)
+	got := c.tandem("get", "k")
+	require.Equal(t, exitHeld, got.code, got.stderr)
+	require.True(t, value == got.stdout, "%d bytes", len(got.stdout))
+	require.Equal(t, exitUsage, put("--max-value", "0").code)
+}
+
 func TestServerDoesNotStart(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -260,7 +278,7 @@ func TestServerDoesNotStart(t *testing.T) {
 		{"--monitor kv1:7000,kv2", exitUsage, `--monitor "kv2": must be host:port`},
 		{"--route a:1", exitUsage, `--route "a:1"`},
 		{"--max-value 16XB", exitUsage, "must be a number of bytes"},
-		{"--max-key 0", exitUsage, "--max-key: must be more than nothing"},
+		{"--max-value 0", exitUsage, "--max-value: must be more than nothing"},
 		{"--max-conns -1", exitUsage, "--max-conns: must be more than nothing"},
 		{"--session-ttl 0s", exitUsage, "--session-ttl: must be more than nothing"},
 		{"--leave-within -1s", exitUsage, "--leave-within -1s"},

@@ -10,7 +10,7 @@ import (
 
 // maxLine bounds a line that is read, in bytes: two values and a key of the largest
 // size, every byte an escape of four, and the words around them.
-const maxLine = 4*(2*maxValue+maxKey) + 1<<10
+func (s *shell) maxLine() int { return 4*(2*int(s.conn.maxValue)+maxKey) + 1<<10 }
 
 // maxKey bounds a key, in bytes.
 const maxKey = 64 << 10
@@ -19,7 +19,7 @@ const maxKey = 64 << 10
 func (s *shell) follow(ctx context.Context, r io.Reader, who string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	lines := readLines(ctx, r, maxLine)
+	lines := readLines(ctx, r, s.maxLine())
 	worst := error(nil)
 	for n := 1; ; n++ {
 		line, err := lines.next(ctx)

@@ -70,7 +70,7 @@ func TestShellStopsAtWhatIsNotDone(t *testing.T) {
 		{"gett a", exitUsage, "", `there is no command "gett"; help tells`},
 		{"keys a b", exitUsage, "", "keys wants a PREFIX or nothing"},
 		{"put a b\nput a \"" + swallow + "\"\nput c d", exitUnknown, "done\n", "tandem shell: line 2: gave up after 2s: "},
-		{"put a " + strings.Repeat("x", maxValue+1) + "\nput c d", exitFailed, "", "line 1: key or value too large"},
+		{"put a " + strings.Repeat("x", int(defaultMaxValue)+1) + "\nput c d", exitFailed, "", "line 1: key or value too large"},
 	} {
 		got := c.reading(tc.script, "shell --timeout 2s --route", c.servers[0].Addr()+"="+lossy)
 		require.Equal(t, tc.code, got.code, "%.50q: %s", tc.script, got.stderr)
@@ -97,7 +97,7 @@ func TestLinesAreBounded(t *testing.T) {
 
 func TestShellTellsJSON(t *testing.T) {
 	c := startLocalCluster(t, 1)
-	got := c.reading("put \"\\xff\" x\nget nothing\nkeys\nput k "+strings.Repeat("x", maxValue+1), "shell --json")
+	got := c.reading("put \"\\xff\" x\nget nothing\nkeys\nput k "+strings.Repeat("x", int(defaultMaxValue)+1), "shell --json")
 	require.Equal(t, exitFailed, got.code)
 	lines := strings.Split(got.stdout, "\n")
 	require.Len(t, lines, 5)

@@ -12,9 +12,6 @@ import (
 // fromStdin is the argument that stands for standard input.
 const fromStdin = "-"
 
-// maxValue bounds a value that is read, in bytes: no server takes a larger one.
-const maxValue = 16 << 20
-
 // errInterrupted is why no more is done.
 var errInterrupted = errors.New("interrupted")
 
@@ -28,8 +25,8 @@ func interruptedOr(ctx context.Context, err error) error {
 }
 
 // fromStandardInput returns the arguments with what standard input has in place of
-// a value that stands for it. A key is never read.
-func (op *operation) fromStandardInput(cmd *cobra.Command, args []string) ([]string, error) {
+// a value that stands for it, which may have maxValue bytes. A key is never read.
+func (op *operation) fromStandardInput(cmd *cobra.Command, args []string, maxValue int) ([]string, error) {
 	at := 0
 	for i := 1; i < len(args); i++ {
 		if args[i] != fromStdin {
@@ -43,7 +40,7 @@ func (op *operation) fromStandardInput(cmd *cobra.Command, args []string) ([]str
 	if at == 0 {
 		return args, nil
 	}
-	value, err := readValue(cmd.Context(), cmd.InOrStdin())
+	value, err := readValue(cmd.Context(), cmd.InOrStdin(), maxValue)
 	if err != nil {
 		return nil, failed(fmt.Errorf("reading %s from standard input: %w; nothing was sent", op.params[at], err))
 	}
@@ -52,22 +49,22 @@ func (op *operation) fromStandardInput(cmd *cobra.Command, args []string) ([]str
 	return args, nil
 }
 
-// readValue reads a value to its end. If the context ends first, a goroutine is left
+// readValue reads a value to its end, and none that is larger than max bytes. If the context ends first, a goroutine is left
 // behind that reads until something comes: a read from a terminal cannot be broken off.
-func readValue(ctx context.Context, r io.Reader) (string, error) {
+func readValue(ctx context.Context, r io.Reader, max int) (string, error) {
 	type read struct {
 		value []byte
 		err   error
 	}
 	done := make(chan read, 1)
 	go func() {
-		value, err := io.ReadAll(io.LimitReader(r, maxValue+1))
+		value, err := io.ReadAll(io.LimitReader(r, int64(max)+1))
 		done <- read{value, err}
 	}()
 	select {
 	case got := <-done:
-		if got.err == nil && len(got.value) > maxValue {
-			got.err = fmt.Errorf("there is more than %d bytes, the limit of a value", maxValue)
+		if got.err == nil && len(got.value) > max {
+			got.err = fmt.Errorf("there is more than %d bytes, the limit of a value", max)
 		}
 		return string(got.value), got.err
 	case <-ctx.Done():
