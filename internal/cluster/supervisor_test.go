@@ -185,7 +185,7 @@ func TestClusterStopsAtOnce(t *testing.T) {
 	r.await(0, "a view with a backup", withBackup)
 	// The one that is to leave first does not hear of it.
 	backup := s.Servers()[1].Ready.PID
-	require.NoError(t, syscall.Kill(backup, syscall.SIGSTOP))
+	require.NoError(t, s.process(s.servers[1]).Freeze())
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan struct{})
 	go func() {
