@@ -36,8 +36,8 @@ func inOwnNetwork(t *testing.T) bool {
 		t.Skipf("this machine makes no hosts for the test: %v", err)
 	}
 	pattern := "^" + t.Name() + "$"
-	if given := flag.Lookup("test.run").Value.String(); regexp.MustCompile(`^\W*` + t.Name() + `\W`).MatchString(given) {
-		pattern = given // it may name subtests
+	if given := flag.Lookup("test.run").Value.String(); regexp.MustCompile(`^\^?` + t.Name() + `\$?/`).MatchString(given) {
+		pattern = given // it names subtests, and no other test: that would be in the same network
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run="+pattern, "-test.v="+flag.Lookup("test.v").Value.String(),
 		"-test.timeout="+flag.Lookup("test.timeout").Value.String())
