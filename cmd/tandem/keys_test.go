@@ -61,7 +61,7 @@ func TestALongListOutlastsTheTimeout(t *testing.T) {
 	}
 	c.put(pairs)
 	const timeout = 2 * time.Second
-	conn := &connection{monitor: c.monitor.Addr(), timeout: timeout}
+	conn := &connection{monitor: c.monitor.Addr(), timeout: timeout, maxValue: defaultMaxValue}
 	client, err := conn.client()
 	require.NoError(t, err)
 	defer client.Close()
