@@ -231,8 +231,10 @@ const (
 	// firstWord is when a server that is leaving first says what it waits for: a
 	// handover that goes well is over by then.
 	firstWord = 250 * time.Millisecond
-	// remindEvery is how often it says so after that.
-	remindEvery = 5 * time.Second
+	// remindMin is until it says so again; that doubles from time to time, up to
+	// remindMax.
+	remindMin = 5 * time.Second
+	remindMax = time.Minute
 )
 
 // run lets the server leave in order (rule V11), or ends it at once, if that is
@@ -247,7 +249,7 @@ func (d *departure) run() error {
 		defer timer.Stop()
 		overdue = timer.C
 	}
-	reminder := time.NewTimer(firstWord)
+	reminder, again := time.NewTimer(firstWord), remindMin
 	defer reminder.Stop()
 	for {
 		ending := ""
@@ -255,12 +257,15 @@ func (d *departure) run() error {
 		case err := <-left:
 			return d.outcome(err, "")
 		case <-reminder.C:
-			if st := d.server.Status(); st.Leaving && !st.HoldsState && st.MonitorTrouble != "" {
+			// Whoever holds nothing is missed by nobody: where nobody lets it go, it goes.
+			st, reminded := d.server.Status(), again > remindMin
+			if st.Leaving && !st.HoldsState && (reminded || st.MonitorTrouble != "") {
 				return d.vanish(left, st)
 			} else if st.Leaving {
 				d.tell(st)
 			}
-			reminder.Reset(remindEvery)
+			reminder.Reset(again)
+			again = min(2*again, remindMax)
 		case o := <-d.orders:
 			if o == kill {
 				ending = "as it was told"
@@ -290,19 +295,29 @@ func (d *departure) outcome(err error, ending string) error {
 	return failed(err)
 }
 
-// vanish ends a server that nobody would miss, while nobody is there to say so.
+// vanish ends a server that nobody would miss, while nobody is there to say so, or
+// its name stands in a view that will not be followed (V9).
 func (d *departure) vanish(left <-chan error, st kvservice.Status) error {
 	d.server.Kill()
 	<-left
-	d.log.Info("left: it holds no data, and the view service does not answer", "err", st.MonitorTrouble)
+	d.log.Info("left, though nobody has said that it may: it holds no data", d.waits(st)...)
 	return nil
 }
 
 // tell logs what the departure waits for.
 func (d *departure) tell(st kvservice.Status) {
+	message := "still leaving; a further signal ends this server at once, and what only it holds is lost"
+	if !st.HoldsState {
+		message = "still leaving; it holds no data"
+	}
+	d.log.Warn(message, d.waits(st)...)
+}
+
+// waits returns what stands in the way, for a log.
+func (d *departure) waits(st kvservice.Status) []any {
 	attrs := []any{"waits", st.LeaveWaitsFor}
 	if st.MonitorTrouble != "" {
 		attrs = append(attrs, "view service", st.MonitorTrouble)
 	}
-	d.log.Warn("still leaving; a further signal ends this server at once, and what only it holds is lost", attrs...)
+	return attrs
 }

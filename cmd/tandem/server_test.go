@@ -179,6 +179,20 @@ func TestServerWithoutDataLeavesAlone(t *testing.T) {
 	require.Contains(t, logOf(t, spec), "it holds no data")
 }
 
+// Nor does one that came back empty to a group that waits for its former self (V9).
+func TestServerWithoutDataLeavesAGroupThatIsDown(t *testing.T) {
+	c := startProcesses(t, 1)
+	addr := c.servers[0].Ready().Reach()
+	require.NoError(t, c.servers[0].Kill())
+	spec := daemonSpec(t, "server", "--listen", addr, "--monitor", c.monitor)
+	again := startDaemon(t, spec)
+	eventually(t, func() bool { return c.status(again).View.Viewnum > 0 }, "the view")
+	require.NoError(t, again.Leave())
+	require.Equal(t, cluster.End{}, awaitEnd(t, again), logOf(t, spec))
+	require.Contains(t, logOf(t, spec), "still leaving; it holds no data")
+	require.NotContains(t, logOf(t, spec), "is lost")
+}
+
 // The end of its standard input ends a server, so that it does not outlive who
 // started it.
 func TestServerEndsWithItsStandardInput(t *testing.T) {
