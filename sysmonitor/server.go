@@ -231,9 +231,10 @@ func (s *MonitorServer) statusOf(st view.Status, waiting int) Status {
 			Suspected: k.Suspected, Leaving: k.Leaving, CoolDown: time.Duration(k.CoolDown) * tick, InSync: k.InSync,
 		})
 	}
+	now := time.Now() // once, so that the ages of changes are in their order
 	for i, c := range st.History {
 		out.History = append(out.History, Change{View: c.View, Active: c.Active, Rule: c.Rule, Reason: c.Reason,
-			Ago: time.Since(s.owner.stamps[i])})
+			Ago: now.Sub(s.owner.stamps[i])})
 	}
 	return out
 }

@@ -234,7 +234,8 @@ func TestServersOfAHealthyClusterLogViewsAndRoles(t *testing.T) {
 	require.Equal(t, cluster.End{}, awaitEnd(t, c.servers[0]))
 	eventually(t, func() bool { st := c.status(c.servers[1]); return st.BackupInSync && st.Active }, "the next pair")
 	eventually(t, func() bool { return c.status(c.servers[2]).Active }, "the backup's word of it")
-	for i, views := range [][]int{{1, 2}, {2, 3, 4}, {2, 3, 4}} {
+	// Who stands by learns by its pings, and may hear of view 4 before it has heard of 3.
+	for i, views := range [][]int{{1, 2}, {2, 3, 4}, {2, 4}} {
 		log := strings.TrimSpace(logOf(t, c.specs[i]))
 		for _, n := range views {
 			require.Regexp(t, fmt.Sprintf(`msg=view .*number=%d .*why="`, n), log)
