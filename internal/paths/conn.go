@@ -28,6 +28,7 @@ func (c *conn) carry() {
 	defer c.near.Close()
 	far, err := c.open()
 	if err != nil {
+		c.path.back.pass(c.ctx) // it is word of the other side, and may have been cut meanwhile
 		breakOff(c.near)
 		return
 	}
