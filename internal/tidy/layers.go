@@ -59,6 +59,10 @@ var layers = map[string]layer{
 		rooms:   []string{".", "kvservice", "simulation"},
 		foreign: []string{"github.com/anishathalye/porcupine"},
 	},
+	"internal/bench": {
+		rooms:   []string{".", "kvservice"},
+		foreign: []string{"github.com/HdrHistogram/hdrhistogram-go"},
+	},
 	"internal/torture": {rooms: []string{".", "sysmonitor", "kvservice", "internal/cluster", "internal/paths", "internal/workload"}},
 	"main":             {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {

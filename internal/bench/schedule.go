@@ -1,0 +1,60 @@
+package bench
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// schedule has the arrivals of an open loop. Clients take them in turn: the one whose
+// turn it is waits for the moment, the others for their turn. So an arrival that finds
+// all clients at work is late, and nothing is lost of how late.
+type schedule struct {
+	turn  sync.Mutex
+	pause func() time.Duration // to the next arrival
+	next  time.Time            // the next arrival
+	timer *time.Timer
+}
+
+func newSchedule(l *Load, rng *rand.Rand) *schedule {
+	s := &schedule{next: time.Now(), timer: time.NewTimer(0)}
+	mean := float64(time.Second) / l.Rate
+	s.pause = func() time.Duration { return time.Duration(mean) }
+	if l.Arrivals == Poisson {
+		s.pause = func() time.Duration { return time.Duration(mean * rng.ExpFloat64()) }
+	}
+	return s
+}
+
+// take returns when the operation is meant to begin that the caller is to begin now. It
+// returns false when there are no more.
+func (s *schedule) take(ctx context.Context) (meant time.Time, ok bool) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	wait := time.Until(s.next)
+	if wait > 0 {
+		s.timer.Reset(wait)
+		select {
+		case <-s.timer.C:
+		case <-ctx.Done():
+		}
+	}
+	if ctx.Err() != nil {
+		return time.Time{}, false
+	}
+	meant = s.next
+	s.next = s.next.Add(s.pause())
+	return meant, true
+}
+
+// missed returns how many arrivals there were up to a moment that nobody took. Nobody
+// takes any more.
+func (s *schedule) missed(until time.Time) (n uint64) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	for ; s.next.Before(until); n++ {
+		s.next = s.next.Add(s.pause())
+	}
+	return n
+}
