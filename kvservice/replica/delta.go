@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
-	"slices"
 )
 
 // delta is the entries that a backup lacks, in place of the whole state (rule T4).
@@ -68,7 +67,7 @@ func (r *Replica) missing(index, epoch uint64) *delta {
 	if own, _ := r.log.stamp(index); own != epoch {
 		return nil
 	}
-	return &delta{index, epoch, slices.Clone(r.log.entries[index-r.log.base : r.applied-r.log.base])}
+	return &delta{index, epoch, r.log.between(index, r.applied)}
 }
 
 // fill puts the entries of the chunk that starts there into a message, and returns

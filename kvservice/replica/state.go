@@ -13,7 +13,7 @@ import (
 func (r *Replica) Clone() *Replica {
 	c := *r
 	c.machine = r.machine.Clone()
-	c.log.entries = slices.Clone(r.log.entries)
+	c.log = r.log.clone()
 	if r.upstream.staging != nil {
 		c.upstream.staging = r.upstream.staging.Clone()
 	}
@@ -79,7 +79,7 @@ func (r *Replica) AppendState(b []byte) []byte {
 	e.uints(uint64(r.authority), uint64(r.acknowledged), r.soloBarrier)
 	e.bools(r.activated, r.ackedWithBackup, r.leaving, r.leftWith != 0, r.held, r.pingNow)
 	e.uints(r.log.base, r.log.baseEpoch, uint64(r.log.baseTime))
-	e.entries(r.log.entries)
+	e.entries(r.log.held())
 	_, floor := r.log.stamp(r.log.last())
 	e.uints(r.commit, r.applied, r.durable, uint64(r.pingIn), uint64(max(floor, r.clock+r.offset)), uint64(r.offset), uint64(r.requests.answerBytes), uint64(r.requests.portion))
 

@@ -105,13 +105,13 @@ var transfers = []Mutant{
 	}, {
 		Name: "missing-one-late", Rules: []string{"T4"},
 		Story: "The first of the missing entries is left out: the end of a range mistaken for its beginning.",
-		Edits: []Edit{{replicaDelta, "slices.Clone(r.log.entries[index-r.log.base : r.applied-r.log.base])", "slices.Clone(r.log.entries[min(index+1, r.applied)-r.log.base : r.applied-r.log.base])"}},
+		Edits: []Edit{{replicaDelta, "r.log.between(index, r.applied)", "r.log.between(min(index+1, r.applied), r.applied)"}},
 	}, {
 		Name: "missing-and-trimmed", Rules: []string{"T4", "T5"},
 		Story: "What is missing is sent from the first entry that the primary still holds, though it lacks more.",
 		Edits: []Edit{{replicaDelta, "if index == 0 || index < r.log.base || index > r.applied {", "if index == 0 || index > r.applied {"},
 			{replicaDelta, "if own, _ := r.log.stamp(index); own != epoch {\n\t\treturn nil\n\t}\n", ""},
-			{replicaDelta, "slices.Clone(r.log.entries[index-r.log.base :", "slices.Clone(r.log.entries[max(index, r.log.base)-r.log.base :"}},
+			{replicaDelta, "r.log.between(index, ", "r.log.between(max(index, r.log.base), "}},
 	}, {
 		Name: "old-durable-counts-for-the-missing", Rules: []string{"T4", "L2"},
 		Story: "The disk's word for what was cut counts for the missing entries that came in its place.",
