@@ -37,6 +37,11 @@ type Limits struct {
 	// brought up to date; beyond it writes are slowed to what the backup takes
 	// in (rule T5). Default 64 MiB.
 	MaxTransferBytes int
+	// RetainBytes is how much of the log stays when it is applied everywhere, for a
+	// server that was away and returns: it is sent what it missed, if that is all
+	// there, and else the whole state (rule T4). An update takes its command and 64
+	// bytes: 64 MiB are some 300,000 of 100 bytes. Default 64 MiB.
+	RetainBytes int
 
 	// MaxSessions bounds a server's session table, default 65536, and the
 	// sessions of one client, which are its updates in flight, default 256. A
@@ -75,6 +80,9 @@ func (l Limits) withDefaults() Limits {
 	l.MaxKey, l.MaxValue = s.MaxKey, s.MaxValue
 	if l.MaxAnswerBytes <= 0 {
 		l.MaxAnswerBytes = 32 << 20
+	}
+	if l.RetainBytes <= 0 {
+		l.RetainBytes = 64 << 20
 	}
 	return l
 }
@@ -197,13 +205,6 @@ func WithAttemptTimeout(d time.Duration) Option {
 // calls. It is for the tests of this module.
 func WithFaults(f *rpcnet.Faults) Option { return func(o *options) { o.faults = f } }
 
-// Entries that a server keeps for one that returns (rule T4): those of some seconds
-// of small writes, at the price of this much memory.
-const (
-	retainedEntries = 1 << 16
-	retainedBytes   = 16 << 20
-)
-
 // replica returns the settings of a server's core, apart from who it is.
 func (o *options) replica() replica.Config {
 	return replica.Config{
@@ -212,8 +213,8 @@ func (o *options) replica() replica.Config {
 		MaxTransferBytes:   o.limits.MaxTransferBytes,
 		MaxWaiting:         o.limits.MaxWaiting,
 		MaxAnswerBytes:     o.limits.MaxAnswerBytes,
-		MaxEntriesToRetain: retainedEntries,
-		MaxBytesToRetain:   retainedBytes,
+		MaxEntriesToRetain: o.limits.RetainBytes, // no bound: their bytes have one
+		MaxBytesToRetain:   o.limits.RetainBytes,
 		Lease:              o.lease,
 		Grace:              o.grace,
 		ClockErrorPPM:      o.clockErrPPM,

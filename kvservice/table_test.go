@@ -181,7 +181,7 @@ func TestTableOfAnotherLifeIsNotTakenForTheRest(t *testing.T) {
 // T3: an installed transfer takes the moment away that was being read.
 func TestTransferEndsTheReadingOfATable(t *testing.T) {
 	faults := rpcnet.NewFaults(1)
-	g := startGroup(t, 3, WithFaults(faults))
+	g := startGroup(t, 3, WithFaults(faults), WithLimits(Limits{RetainBytes: 1 << 20}))
 	g.fill(t)
 	a, b, c := g.servers[0], g.servers[1], g.servers[2]
 	before := b.Status()
@@ -190,7 +190,7 @@ func TestTransferEndsTheReadingOfATable(t *testing.T) {
 			faults.Cut(b.Addr(), other)
 		}
 		require.Eventually(t, func() bool { st := a.Status(); return st.BackupInSync && st.View.Backup == c.Addr() }, soon, time.Millisecond)
-		for range 2 * retainedBytes >> 20 { // or the missing entries would do (rule T4)
+		for range 3 { // or the missing entries would do (rule T4)
 			g.client.Put("large", strings.Repeat("y", 1<<20))
 		}
 		faults.HealAll()
