@@ -17,6 +17,8 @@ type memory struct {
 	// before, if it is not nil, is called before each operation, without the lock. What
 	// it returns is the operation's error, and it does not run.
 	before func(ctx context.Context, kind Kind, key string) error
+	// after is as before, of an operation that has run.
+	after func(kind Kind, key string) error
 	// twice, lose and old, if not nil, say of an operation that it runs twice, of a write
 	// that it is acknowledged and does not run, and of a read what it finds instead.
 	twice, lose func(kind Kind, key string) bool
@@ -46,6 +48,9 @@ func (c memoryClient) do(ctx context.Context, kind Kind, key string, run func())
 	run()
 	if m.twice != nil && m.twice(kind, key) {
 		run()
+	}
+	if m.after != nil {
+		return m.after(kind, key)
 	}
 	return nil
 }

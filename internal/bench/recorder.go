@@ -2,6 +2,7 @@ package bench
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -68,6 +69,27 @@ func (f *Failures) add(o Failures) {
 	if f.First == "" {
 		f.First = o.First
 	}
+}
+
+// silence watches for the longest time without an answer to any client. It is safe for
+// concurrent use; two answers at almost the same moment may count in either order.
+type silence struct {
+	start   time.Time
+	last    atomic.Int64 // when there was an answer, since the start
+	longest atomic.Int64
+}
+
+func (s *silence) answered(at time.Time) {
+	now := int64(at.Sub(s.start))
+	gap := now - s.last.Swap(now)
+	for old := s.longest.Load(); gap > old && !s.longest.CompareAndSwap(old, gap); old = s.longest.Load() {
+	}
+}
+
+// cut returns the longest silence since the last cut, that up to now included.
+func (s *silence) cut(now time.Time) time.Duration {
+	longest := max(s.longest.Swap(0), int64(now.Sub(s.start))-s.last.Load())
+	return time.Duration(longest)
 }
 
 // shard is where some clients write down what became of their operations.

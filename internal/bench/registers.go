@@ -166,3 +166,25 @@ func raise(a *atomic.Uint32, n uint32) {
 	for old := a.Load(); old < n && !a.CompareAndSwap(old, n); old = a.Load() {
 	}
 }
+
+// Marks are the numbers that the keys have at a moment.
+type Marks []uint32
+
+// Mark notes the numbers that the keys have, for Overwritten.
+func (r *Running) Mark() Marks {
+	m := make(Marks, len(r.keys.states))
+	for i := range m {
+		m[i] = r.keys.states[i].floor.Load()
+	}
+	return m
+}
+
+// Overwritten returns how many keys have been written between two moments.
+func Overwritten(before, after Marks) (n int) {
+	for i := range before {
+		if after[i] != before[i] {
+			n++
+		}
+	}
+	return n
+}

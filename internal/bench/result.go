@@ -35,6 +35,8 @@ type Window struct {
 	// LongestGap is the longest time between two answers to one client. In an open loop,
 	// where clients have nothing to do at times, it is the longest latency.
 	LongestGap time.Duration `json:"longest_gap_ns"`
+	// LongestSilence is the longest time without an answer to any client.
+	LongestSilence time.Duration `json:"longest_silence_ns"`
 
 	tally *tally
 	all   latencies

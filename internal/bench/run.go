@@ -63,6 +63,7 @@ type Running struct {
 	workers  []*worker
 	shards   []*shard
 	schedule *schedule // nil: a closed loop
+	silence  silence
 
 	gate   sync.RWMutex       // held to read by each operation
 	taking context.Context    // ends when no operation is to be begun any more
@@ -132,6 +133,7 @@ func (r *Running) begin(ctx context.Context, rng *rand.Rand) error {
 		return err
 	}
 	now := time.Now()
+	r.silence.start = now
 	for _, s := range r.shards {
 		s.began = now
 		for i := range s.last {
@@ -159,11 +161,16 @@ func (r *Running) Cut() *Window { return r.cut(time.Now(), time.Time{}) }
 
 // cut is Cut for a window whose end may be known.
 func (r *Running) cut(now, limit time.Time) *Window {
-	began, all := r.shards[0].began, new(tally)
+	began, ends, all := r.shards[0].began, r.shards[0].limit, new(tally)
 	for _, s := range r.shards {
 		all.merge(s.cut(now, limit))
 	}
-	return newWindow(all, now.Sub(began), r.schedule != nil)
+	w := newWindow(all, now.Sub(began), r.schedule != nil)
+	if !ends.IsZero() && ends.Before(now) {
+		now = ends
+	}
+	w.LongestSilence = r.silence.cut(now)
+	return w
 }
 
 // Waiting returns the longest time between two answers to one client since the last Cut,

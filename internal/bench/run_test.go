@@ -50,5 +50,6 @@ func TestClosedLoopCounts(t *testing.T) {
 		assert.InDelta(t, 3*time.Millisecond, r.All.P50, float64(10*time.Microsecond))
 		assert.InDelta(t, 3*time.Millisecond, r.All.Max, float64(10*time.Microsecond))
 		assert.InDelta(t, 3*time.Millisecond, r.LongestGap, float64(10*time.Microsecond))
+		assert.InDelta(t, 3*time.Millisecond, r.LongestSilence, float64(10*time.Microsecond))
 	})
 }

@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 	"time"
 )
 
@@ -11,14 +10,15 @@ import (
 // turn it is waits for the moment, the others for their turn. So an arrival that finds
 // all clients at work is late, and nothing is lost of how late.
 type schedule struct {
-	turn  sync.Mutex
+	turn  chan struct{}        // has an element while it is nobody's turn
 	pause func() time.Duration // to the next arrival
 	next  time.Time            // the next arrival
 	timer *time.Timer
 }
 
 func newSchedule(l *Load, rng *rand.Rand) *schedule {
-	s := &schedule{next: time.Now(), timer: time.NewTimer(0)}
+	s := &schedule{turn: make(chan struct{}, 1), next: time.Now(), timer: time.NewTimer(0)}
+	s.turn <- struct{}{}
 	mean := float64(time.Second) / l.Rate
 	s.pause = func() time.Duration { return time.Duration(mean) }
 	if l.Arrivals == Poisson {
@@ -30,10 +30,9 @@ func newSchedule(l *Load, rng *rand.Rand) *schedule {
 // take returns when the operation is meant to begin that the caller is to begin now. It
 // returns false when there are no more.
 func (s *schedule) take(ctx context.Context) (meant time.Time, ok bool) {
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	wait := time.Until(s.next)
-	if wait > 0 {
+	<-s.turn
+	defer func() { s.turn <- struct{}{} }()
+	if wait := time.Until(s.next); wait > 0 {
 		s.timer.Reset(wait)
 		select {
 		case <-s.timer.C:
@@ -51,8 +50,8 @@ func (s *schedule) take(ctx context.Context) (meant time.Time, ok bool) {
 // missed returns how many arrivals there were up to a moment that nobody took. Nobody
 // takes any more.
 func (s *schedule) missed(until time.Time) (n uint64) {
-	s.turn.Lock()
-	defer s.turn.Unlock()
+	<-s.turn
+	defer func() { s.turn <- struct{}{} }()
 	for ; s.next.Before(until); n++ {
 		s.next = s.next.Add(s.pause())
 	}

@@ -54,7 +54,9 @@ func (w *worker) step(ctx context.Context, meant, began time.Time) error {
 	kind, err := w.perform(ctx, w.r.load.Mix.at(w.rng.IntN(w.r.share)))
 	switch {
 	case err == nil:
-		w.shard.answered(w.column, kind, meant, began, time.Now())
+		ended := time.Now()
+		w.shard.answered(w.column, kind, meant, began, ended)
+		w.r.silence.answered(ended)
 		return nil
 	case errors.Is(err, errNoKey):
 		return err
