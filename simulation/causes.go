@@ -108,6 +108,14 @@ func (c *causes) hint(who tandem.Server) {
 	}
 }
 
+// refused is told that a dial was refused, after a connection had closed when the
+// last ping heard was that one: it is a reason unless the server has pinged since.
+func (c *causes) refused(who tandem.Server, seq uint64) {
+	if l := c.of(who); l.seq <= seq {
+		l.suspected = true
+	}
+}
+
 // isSilent tells whether a life may be suspected.
 func (c *causes) isSilent(l *heardLife) bool {
 	return l.suspected || (l.hinted > 0 && c.ticks >= l.hinted) ||

@@ -298,12 +298,14 @@ func (w *World) neededIn(inSync []tandem.Server, s *server) bool {
 	return true
 }
 
-// hintOfCrash: a connection that closes tells the view service of a crash.
+// dialMillis is how long a dial takes that is refused.
+const dialMillis = 1
+
+// hintOfCrash: a connection that closes, and a dial that is refused, tell the view
+// service of a crash.
 func (w *World) hintOfCrash(s *server) {
 	if w.schedule.rates[Hints] > 0 && w.monitorWorks() {
-		w.oracle.causes.hint(s.self)
-		w.monitor.core.Hint(s.self)
-		w.monitor.did()
+		w.monitor.closed(s.self, dialMillis)
 	}
 }
 
@@ -317,14 +319,20 @@ func (w *World) chaosHint(s *server, d *dice) bool {
 	if !w.monitorWorks() {
 		return false
 	}
-	if d.intN(2) == 0 {
+	switch d.intN(3) {
+	case 0:
 		w.oracle.causes.suspect(s.self)
 		w.monitor.core.Suspect(s.self)
-	} else {
+		w.monitor.did()
+	case 1:
 		w.oracle.causes.hint(s.self)
 		w.monitor.core.Hint(s.self)
+		w.monitor.did()
+	default:
+		// A wall that refuses the dial of a server that may be well; by the time
+		// that this is known the server may have pinged again.
+		w.monitor.closed(s.self, d.upTo(2*w.opt.TickMillis*int64(max(1, w.opt.View.TicksPerPing))))
 	}
-	w.monitor.did()
 	w.check(monitorNode)
 	return true
 }

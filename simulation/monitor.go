@@ -17,6 +17,7 @@ type monitor struct {
 	requests uint64
 	pings    map[uint64]*envelope // not answered
 	gets     []waiter             // in the order of their arrival
+	closings []closing            // connections of servers that closed, in this life
 
 	record view.Record // the last made
 	kept   view.Record // the last that the disk confirmed
@@ -30,6 +31,12 @@ type waiter struct {
 	args tandem.ViewArgs
 }
 
+// closing is the end of a connection of a server's.
+type closing struct {
+	who tandem.Server
+	seq uint64 // of the last ping that was heard until then
+}
+
 // start begins a life with what the disk kept.
 func (m *monitor) start() {
 	w := m.w
@@ -38,7 +45,7 @@ func (m *monitor) start() {
 	c := w.opt.View
 	c.Cluster = w.nodes[monitorNode].dice.next() | 1
 	c.Observer = w.observer(monitorNode)
-	m.pings, m.gets = make(map[uint64]*envelope), nil
+	m.pings, m.gets, m.closings = make(map[uint64]*envelope), nil, nil
 	if m.kept.Number == 0 { // it never told anybody of a view
 		m.core = view.New(c)
 		return
@@ -152,6 +159,26 @@ func (m *monitor) did() {
 		}
 		m.confirm(e.Record.Number)
 	}
+}
+
+// closed is the end of a server's connection, a hint (rule V7). The server's address
+// is dialled at once, and it refuses so many milliseconds later.
+func (m *monitor) closed(who tandem.Server, refuses int64) {
+	w := m.w
+	w.oracle.causes.hint(who)
+	m.closings = append(m.closings, closing{who, w.oracle.causes.of(who).seq})
+	w.queue.push(event{at: w.after(refuses), kind: evRefused, node: monitorNode,
+		life: w.nodes[monitorNode].life, a: uint64(len(m.closings) - 1)})
+	m.core.Hint(who)
+	m.did()
+}
+
+// refused is what came of that dial.
+func (m *monitor) refused(i int) {
+	e := m.closings[i]
+	m.w.oracle.causes.refused(e.who, e.seq)
+	m.core.Refused(e.who, e.seq)
+	m.did()
 }
 
 // silent checks V0: who has lost its memory announces nothing.

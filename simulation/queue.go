@@ -18,11 +18,12 @@ const (
 	evAbandon                      // a client's connection breaks under a call
 	evChaos                        // the faults that come of themselves
 	evGiveUp                       // a Get that waits at the view service is over
+	evRefused                      // a dial of the view service's is refused
 	numEventKinds
 )
 
 var eventNames = [numEventKinds]string{"", "tick", "deliver", "lost", "durable", "drain",
-	"restart", "heal", "fast again", "clocks right", "stay", "think", "abandon", "chaos", "give up"}
+	"restart", "heal", "fast again", "clocks right", "stay", "think", "abandon", "chaos", "give up", "refused"}
 
 func (k eventKind) String() string { return eventNames[k] }
 

@@ -182,6 +182,8 @@ func (w *World) happen(e *event) {
 		}
 	case evGiveUp:
 		w.monitor.giveUp(e.a)
+	case evRefused:
+		w.monitor.refused(int(e.a))
 	}
 }
 

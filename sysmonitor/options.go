@@ -33,6 +33,7 @@ type options struct {
 	cluster      uint64
 	group        uint32
 	hints        bool
+	dial         dialer
 	data         string
 	listenPings  int
 	files        files
@@ -86,12 +87,14 @@ func WithListening(pings int) Option { return func(o *options) { o.listenPings =
 
 // WithoutHints makes suspicion depend on missed pings alone. By default the end
 // of a server's connection is a hint that the server is gone (rule V7): it is
-// then suspected unless it pings again within two ping intervals. Connections
-// that carried a single ping, and lab servers', are never a hint.
+// then suspected at once if nobody listens at its address any more, to which the
+// service therefore makes a connection, and else unless it pings again within two
+// ping intervals. Connections that carried a single ping, and lab servers', are
+// never a hint.
 func WithoutHints() Option { return func(o *options) { o.hints = false } }
 
 func newOptions(opts []Option) (options, error) {
-	o := options{pingInterval: PingInterval, deadPings: DeadPings, hints: true, files: osFiles{}}
+	o := options{pingInterval: PingInterval, deadPings: DeadPings, hints: true, dial: new(net.Dialer).DialContext, files: osFiles{}}
 	for _, opt := range opts {
 		opt(&o)
 	}

@@ -15,6 +15,8 @@ import (
 const (
 	// ticksPerPing makes suspicion no coarser than a quarter of an interval.
 	ticksPerPing = 4
+	// hintPings is the number of ping intervals that a server is given after a hint.
+	hintPings = 2
 	// inboxMax is how many events wait for the owner; handlers wait for room.
 	inboxMax = 256
 	// warnEvery is how often a refusal of one kind is logged at Warn.
@@ -26,7 +28,8 @@ type event struct {
 	ping   *pingCall
 	get    *getCall
 	giveUp *getCall // answer it now, if it still waits
-	gone   Server   // a connection of that server's closed
+	hint   Server   // a connection of that server's closed
+	gone   *ended   // one did, and the server's process is gone
 	status chan Status
 	broken error // for tests: break like an invariant
 }
@@ -77,7 +80,7 @@ func newOwner(s *MonitorServer, data *dataDir) (*owner, error) {
 	}
 	cfg := view.Config{
 		Cluster: s.opts.cluster, Group: s.opts.group,
-		TicksPerPing: ticksPerPing, DeadPings: s.opts.deadPings, ListenPings: s.opts.listenPings, ServersMax: s.opts.limits.Servers,
+		TicksPerPing: ticksPerPing, DeadPings: s.opts.deadPings, HintPings: hintPings, ListenPings: s.opts.listenPings, ServersMax: s.opts.limits.Servers,
 		Observer: o.observe,
 	}
 	if cfg.Cluster == 0 {
@@ -191,8 +194,10 @@ func (o *owner) step(e event) {
 		e.status <- o.server.statusOf(o.core.Status(), len(o.waiting))
 	case e.broken != nil:
 		panic(e.broken)
+	case e.gone != nil:
+		o.core.Refused(e.gone.who, e.gone.seq) // V7
 	default:
-		o.core.Hint(e.gone) // V7
+		o.core.Hint(e.hint) // V7
 	}
 	o.carryOut()
 }

@@ -17,11 +17,8 @@ type service struct {
 	mu      sync.Mutex
 	pinging Server // the server that pings over this connection
 	pings   int    // how many of its pings came, up to what makes the connection a persistent one
+	seq     uint64 // the highest sequence number of these
 }
-
-// persistentAfter is the number of pings that show that a server keeps its
-// connection: one that dials for each call sends one.
-const persistentAfter = 2
 
 // Ping is the RPC MonitorServer.Ping.
 func (v *service) Ping(args *tandem.PingArgs, reply *tandem.PingReply) error {
@@ -81,38 +78,4 @@ func (v *service) Status(args *StatusArgs, reply *Status) error {
 	st, err := v.server.owner.status(v.conn.Done())
 	*reply = st
 	return err
-}
-
-// watch makes the end of this connection a hint (rule V7) once it has shown to
-// be a server's own and persistent: the server counts its pings, and several of
-// one incarnation came.
-func (v *service) watch(args *tandem.PingArgs) {
-	if !v.server.opts.hints || !v.count(args) {
-		return
-	}
-	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
-	// A handler is running, so Kill has not come to wait for these yet.
-	v.server.serving.Go(func() {
-		<-v.conn.Done()
-		v.server.owner.post(event{gone: who}, nil)
-	})
-}
-
-// count counts a ping, and reports whether it has just shown the connection to
-// be a persistent one.
-func (v *service) count(args *tandem.PingArgs) bool {
-	if args.Seq == 0 || args.Incarnation == 0 {
-		return false
-	}
-	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.pings == persistentAfter {
-		return false
-	}
-	if who != v.pinging {
-		v.pinging, v.pings = who, 0
-	}
-	v.pings++
-	return v.pings == persistentAfter
 }

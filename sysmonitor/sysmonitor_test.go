@@ -396,7 +396,12 @@ func TestMonitorRestartedWithoutMemory(t *testing.T) {
 // pair brings two servers with incarnations into an active view, each with a
 // client of its own, and returns how each pings on.
 func pair(t *testing.T, m *MonitorServer, opts ...ClientOption) (a, b *Client, pingAs func(c *Client, viewnum uint)) {
-	a, b = clientOf(t, m, "a", opts...), clientOf(t, m, "b", opts...)
+	return pairAt(t, m, "a", "b", opts...)
+}
+
+// pairAt is pair for servers at these addresses.
+func pairAt(t *testing.T, m *MonitorServer, addrA, addrB string, opts ...ClientOption) (a, b *Client, pingAs func(c *Client, viewnum uint)) {
+	a, b = clientOf(t, m, addrA, opts...), clientOf(t, m, addrB, opts...)
 	seq := map[*Client]uint64{}
 	pingAs = func(c *Client, viewnum uint) {
 		seq[c]++
@@ -410,69 +415,6 @@ func pair(t *testing.T, m *MonitorServer, opts ...ClientOption) (a, b *Client, p
 	pingAs(a, 2)
 	require.EqualValues(t, 2, m.Status().Active)
 	return a, b, pingAs
-}
-
-// TestClosedConnectionIsAHint: V7. The end of a persistent connection brings
-// suspicion forward, far ahead of the countdown.
-func TestClosedConnectionIsAHint(t *testing.T) {
-	m := startTest(t, WithDeadPings(1<<30))
-	a, b, pingAs := pair(t, m)
-	a.Close()
-	poll(t, func() bool {
-		pingAs(b, 2)
-		return m.Status().View.Primary == "b"
-	}, "b to take over")
-}
-
-// TestHintsAreHarmless: V7. No hint makes a healthy pair change its view:
-// servers that reconnect, that dial for each call, or whose hints are off.
-func TestHintsAreHarmless(t *testing.T) {
-	for name, test := range map[string]struct {
-		server []Option
-		client []ClientOption
-		hints  bool // whether connections are watched at all
-	}{
-		"reconnecting":      {hints: true},
-		"dialling per call": {client: []ClientOption{WithDialPerCall()}},
-		"without hints":     {server: []Option{WithoutHints()}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			// So long an interval that the test, not the machine's load, decides.
-			m := startTest(t, append(test.server, WithPingInterval(2*time.Second))...)
-			_, b, pingAs := pair(t, m, test.client...)
-			for seq := uint64(100); seq < 110; seq++ {
-				c := MakeClient("a", m.Addr(), test.client...)
-				for i := range uint64(persistentAfter) {
-					ping(t, c, PingArgs{Me: "a", Incarnation: 5, Seq: 2*seq + i, Viewnum: 2})
-				}
-				c.Close()
-				pingAs(b, 2)
-			}
-			poll(t, func() bool { m.listener.mu.Lock(); defer m.listener.mu.Unlock(); return len(m.listener.conns) <= 2 }, "the connections to end")
-			require.EqualValues(t, 2, m.Status().View.Viewnum)
-		})
-	}
-}
-
-// TestHintsComeFromPersistentConnectionsOnly: V7. One ping on a connection, or a
-// lab server's pings, say nothing about a server when the connection ends.
-func TestHintsComeFromPersistentConnectionsOnly(t *testing.T) {
-	m := startTest(t)
-	for _, test := range []struct {
-		pings []PingArgs
-		want  bool
-	}{
-		{[]PingArgs{{Me: "a", Incarnation: 1, Seq: 1}}, false},
-		{[]PingArgs{{Me: "a"}, {Me: "a"}, {Me: "a"}}, false},
-		{[]PingArgs{{Me: "a", Incarnation: 1, Seq: 1}, {Me: "b", Incarnation: 1, Seq: 2}}, false},
-		{[]PingArgs{{Me: "a", Incarnation: 1, Seq: 1}, {Me: "a", Incarnation: 1, Seq: 2}}, true},
-	} {
-		v := &service{server: m}
-		for i := range test.pings {
-			v.count(&test.pings[i])
-		}
-		require.Equal(t, test.want, v.pings == persistentAfter, "%+v", test.pings)
-	}
 }
 
 // TestInvariantStopsThisServerOnly: what breaks in the core ends this server,

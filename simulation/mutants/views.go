@@ -169,6 +169,14 @@ var views = []Mutant{
 		Story: "A server that stops pinging is never suspected.",
 		Edits: []Edit{{viewDetector, "if w.left--; w.left <= 0 {\n\t\t\tw.left = 0", "if w.left--; w.left < -1<<30 {\n\t\t\tw.left = 0"}},
 	}, {
+		Name: "hint-is-enough", Rules: []string{"V7"},
+		Story: "A server whose connection closed is suspected with the next tick: one that is well, and pings again, has no time to.",
+		Edits: []Edit{{viewDetector, "w.left = min(w.left, d.hintTicks())", "w.left = 1"}},
+	}, {
+		Name: "refused-though-it-pings", Rules: []string{"V7"},
+		Story: "A refused dial makes a server suspected also when it has pinged since its connection closed.",
+		Edits: []Edit{{viewService, "if s.LastSeq(who) <= seq {", "if seq < 1<<63 {"}},
+	}, {
 		Name: "report-of-any-view", Rules: []string{"V8"},
 		Story: "The report of an unreachable backup counts in whatever view it arrives, also in one that was made since.",
 		Edits: []Edit{{viewState, "if s.view.Backup != \"\" && c.Number == s.view.Viewnum &&", "if s.view.Backup != \"\" && c.Number > 0 &&"}},

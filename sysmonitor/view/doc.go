@@ -7,8 +7,9 @@
 // # Events and effects
 //
 // A [Service] takes one event at a time: a ping ([Service.Ping]), the passing
-// of time ([Service.Tick]), a hint that a server may be gone ([Service.Hint],
-// [Service.Suspect]), and word that a record is durable ([Service.Durable]).
+// of time ([Service.Tick]), a hint that a server may be gone ([Service.Hint]) or is
+// ([Service.Refused], [Service.Suspect]), and word that a record is durable
+// ([Service.Durable]).
 // What it wants done collects in an outbox until [Service.Take] empties it:
 //
 //	effects := service.Take()

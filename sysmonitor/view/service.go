@@ -250,6 +250,16 @@ func (s *Service) Hint(who tandem.Server) {
 	}
 }
 
+// Refused says that the server's process is gone (rule V7): a connection of its
+// closed, over which its last ping was the one with that sequence number, and then
+// its address refused to be dialled. It is suspected at once, unless it has pinged
+// since.
+func (s *Service) Refused(who tandem.Server, seq uint64) {
+	if s.LastSeq(who) <= seq {
+		s.Suspect(who)
+	}
+}
+
 // Durable says that the record with that number, and so every one before it, is
 // durable. Numbers that nothing waits for are ignored.
 func (s *Service) Durable(number uint64) {

@@ -17,6 +17,7 @@ import (
 //
 //	ping NAME NUMBER [seq=N] [leaving] [cluster=N] [group=N] [unreachable=N/INC]
 //	tick N            hint NAME        suspect NAME       durable
+//	refused NAME SEQ
 //	get [WAIT] [NUMBER] [cluster=N]    view     status    history
 //	restore           (a new service from the last durable record)
 //	start-over N      (a new service that begins cluster N where this one was given up)
@@ -119,6 +120,8 @@ func (w *scribe) event(cmd string, args []string) {
 		}
 	case "hint":
 		w.service.Hint(w.server(args[0]))
+	case "refused":
+		w.service.Refused(w.server(args[0]), w.number(args[1], 10))
 	case "suspect":
 		w.service.Suspect(w.server(args[0]))
 	case "durable":

@@ -1,0 +1,157 @@
+package sysmonitor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/rpcnet"
+)
+
+// Hints (rule V7): what the end of a server's connection says about the server.
+//
+// By itself it says that the server may be gone: the connection of one that is well
+// may break, and the next ping comes over another. What tells a process that is gone
+// is that nobody listens at its address any more. That is asked when the connection
+// closes, and it takes a round trip. Only a refusal counts, for whoever is frozen, cut
+// off or overloaded does not refuse; and only at an address that this view service
+// could dial when the server was well, for behind a wall that refuses everything, or
+// known by a name that means another host here, it says nothing.
+
+const (
+	// persistentAfter is the number of pings that show that a server keeps its
+	// connection: one that dials for each call sends one.
+	persistentAfter = 2
+	// dialsMax is how often a server's address is dialled after a hint. A process
+	// that ends closes its sockets one after the other, and may still accept a
+	// connection for that long; it then closes with the rest, and the next dial tells.
+	dialsMax = 3
+)
+
+// dialer is how servers are dialled.
+type dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// ended is a connection of a server's that closed.
+type ended struct {
+	who Server
+	seq uint64 // of the last ping that came over it
+}
+
+// watch makes the end of this connection a hint (rule V7) once it has shown to
+// be a server's own and persistent: the server counts its pings, and several of
+// one incarnation came.
+func (v *service) watch(args *tandem.PingArgs) {
+	if !v.server.opts.hints || !v.count(args) {
+		return
+	}
+	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
+	// A handler is running, so Kill has not come to wait for these yet.
+	v.server.serving.Go(func() {
+		reachable := v.server.reaches(who.Addr, v.conn.Done())
+		<-v.conn.Done()
+		if !v.server.owner.post(event{hint: who}, nil) || !reachable {
+			return
+		}
+		if v.server.isGone(who.Addr) {
+			v.server.owner.post(event{gone: &ended{who, v.lastSeq()}}, nil)
+		}
+	})
+}
+
+// count counts a ping, and reports whether it has just shown the connection to
+// be a persistent one.
+func (v *service) count(args *tandem.PingArgs) bool {
+	if args.Seq == 0 || args.Incarnation == 0 {
+		return false
+	}
+	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if who != v.pinging {
+		if v.pings == persistentAfter {
+			return false // the end of the connection says nothing of this one
+		}
+		v.pinging, v.pings, v.seq = who, 0, 0
+	}
+	v.seq = max(v.seq, args.Seq)
+	if v.pings == persistentAfter {
+		return false
+	}
+	v.pings++
+	return v.pings == persistentAfter
+}
+
+// lastSeq returns the highest sequence number of the pings that were counted.
+func (v *service) lastSeq() uint64 {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.seq
+}
+
+// hintTime is how long a server has to ping again after a hint.
+func (s *MonitorServer) hintTime() time.Duration { return hintPings * s.opts.pingInterval }
+
+// reaches reports whether a server can be dialled, which is tried until done is
+// closed.
+func (s *MonitorServer) reaches(addr string, done <-chan struct{}) bool {
+	ctx, cancel := s.until(done)
+	defer cancel()
+	conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+// isGone reports whether nobody listens at a server's address any more. It asks for no
+// longer than the server has to ping again: whatever is found later changes nothing.
+func (s *MonitorServer) isGone(addr string) bool {
+	ctx, cancel := s.until(nil)
+	defer cancel()
+	for range dialsMax {
+		conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)
+		if err != nil {
+			return isRefusal(err)
+		}
+		awaitEnd(ctx, conn)
+		if ctx.Err() != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// until returns a context that ends with the server, when done is closed, or after
+// the time that a hint gives.
+func (s *MonitorServer) until(done <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.hintTime())
+	s.serving.Go(func() {
+		defer cancel()
+		select {
+		case <-done:
+		case <-s.quit:
+		case <-ctx.Done():
+		}
+	})
+	return ctx, cancel
+}
+
+// awaitEnd waits until the peer closes a connection, or ctx ends, and closes it.
+func awaitEnd(ctx context.Context, conn net.Conn) {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer conn.Close()
+	defer stop()
+	// A server that is well says nothing unless it is asked.
+	conn.Read(make([]byte, 1))
+}
+
+// isRefusal reports whether a dial's error says that nobody listens. The file of a
+// Unix socket goes with its server if that ends in order.
+func isRefusal(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
+}
