@@ -3,7 +3,6 @@ package simulation
 import (
 	"bytes"
 	"cmp"
-	"encoding/gob"
 	"fmt"
 	"slices"
 
@@ -254,7 +253,7 @@ func (w *World) deliver(e event) {
 	}
 	b := &env.body
 	if w.opt.Recode {
-		b = w.net.codec.recode(b)
+		b = w.net.codec.recode(b, env.id)
 	} else if w.opt.Seal {
 		if !bytes.Equal(env.sealed, w.net.codec.seal(b)) {
 			w.fail("MessageImmutable", "message %d changed after it was sent: %s", env.id, b)
@@ -289,45 +288,6 @@ func (w *World) Release() {
 	w.net.held = nil
 	for _, env := range held {
 		w.transmit(env)
-	}
-}
-
-// codec encodes and decodes messages as they go over real sockets: one stream,
-// in which the types are described once.
-type codec struct {
-	buffer  bytes.Buffer
-	encoder *gob.Encoder
-	decoder *gob.Decoder
-}
-
-func newCodec() *codec {
-	c := new(codec)
-	c.encoder, c.decoder = gob.NewEncoder(&c.buffer), gob.NewDecoder(&c.buffer)
-	c.recode(new(body)) // with the description of the types
-	return c
-}
-
-// recode returns a copy of a message that shares nothing with it.
-func (c *codec) recode(b *body) *body {
-	c.encode(b)
-	copied := new(body)
-	if err := c.decoder.Decode(copied); err != nil {
-		panic(fmt.Sprintf("decoding a message: %v", err))
-	}
-	return copied
-}
-
-// seal returns a message's encoding.
-func (c *codec) seal(b *body) []byte {
-	c.encode(b)
-	sealed := bytes.Clone(c.buffer.Bytes())
-	c.buffer.Reset()
-	return sealed
-}
-
-func (c *codec) encode(b *body) {
-	if err := c.encoder.Encode(b); err != nil {
-		panic(fmt.Sprintf("encoding a message: %v", err))
 	}
 }
 
