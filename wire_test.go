@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"math"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -175,4 +176,82 @@ func TestCompactRefusesWhatIsCutOrFollowed(t *testing.T) {
 			require.Equal(t, empty(), got, "after an error")
 		}))
 	}
+}
+
+// FuzzDecodeCompact decodes whatever it is given as each kind of request and reply.
+// What is taken for one is encoded again to bytes that mean the same.
+func FuzzDecodeCompact(f *testing.F) {
+	for _, v := range wireSamples() {
+		if b := v.AppendCompact(nil); len(b) < 1000 {
+			f.Add(b)
+		}
+	}
+	for _, v := range []compactValue{
+		&tandem.PutArgs{Op: tandem.OpCompareAndSwap, Key: "k", Value: "v", Expected: "w", DoHash: true, Target: tandem.Target{Group: 300}},
+		&tandem.PutReply{Err: "ErrNew", PreviousValue: "v", Swapped: true, Session: 1, Outcome: 77},
+		&tandem.ScanArgs{Limit: -1, Prefix: "p"},
+		&tandem.ScanReply{Err: tandem.ErrScanLost, Pairs: []tandem.Pair{{Key: "a", Value: "1"}, {}, {Key: "bb"}}},
+	} {
+		f.Add(v.AppendCompact(nil))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, empty := range compactKinds {
+			decoded, again := empty(), empty()
+			if err := decoded.DecodeCompact(b); err != nil {
+				require.ErrorIs(t, err, compact.ErrMalformed)
+				require.Equal(t, empty(), decoded, "after an error")
+				continue
+			}
+			require.NoError(t, again.DecodeCompact(decoded.AppendCompact(nil)))
+			require.Equal(t, decoded, again)
+		}
+	})
+}
+
+// TestCompactSaysWhatIsWrong: each way to be malformed is told by what was there,
+// and where.
+func TestCompactSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		of   compactValue
+		b    []byte
+		says string
+	}{
+		{&tandem.PutArgs{}, nil, "decoding a Put: malformed encoding: byte 0 of 0: the encoding ends early"},
+		{&tandem.PutArgs{}, []byte{0x80, 0, 0}, "flags 10000000, known are 01111111"},
+		{&tandem.PutArgs{}, []byte{0, 1, 1, 'k'}, "byte 3 of 4: 2 bytes wanted, 1 are left"},
+		{&tandem.PutArgs{}, []byte{0, 1, 1, 'k', 'v', 'x'}, "byte 5 of 6: 1 bytes follow the end"},
+		{&tandem.GetArgs{}, []byte{0, 0x81, 0x00, 'k'}, "the number 1 in 2 bytes"},
+		{&tandem.GetArgs{}, []byte{2, 0xff, 0xff, 0xff, 0xff, 0x1f, 0}, "the number 8589934591, at most 4294967295 can be"},
+		{&tandem.GetArgs{}, append([]byte{4}, bytes.Repeat([]byte{0xff}, 11)...), "a number beyond 64 bits"},
+		{&tandem.PutReply{}, []byte{0b110, 0}, "two outcomes"},
+		{&tandem.GetReply{}, []byte{0, 200, 0}, "error code 200 is not known"},
+		{&tandem.ScanReply{}, []byte{1, 0, 0, 9, 0, 0}, "9 items of 2 bytes or more, 2 bytes are left"},
+	} {
+		require.ErrorContains(t, c.of.DecodeCompact(c.b), c.says, "%x", c.b)
+	}
+}
+
+// TestCompactAllocatesForWhatIsThere: lengths and counts that are not true make
+// nobody allocate for them.
+func TestCompactAllocatesForWhatIsThere(t *testing.T) {
+	huge := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0x7f} // 2^42-1
+	for _, c := range []struct {
+		of   compactValue
+		head []byte
+	}{
+		{&tandem.PutArgs{}, []byte{0}}, {&tandem.PutReply{}, []byte{1 | 1<<5}}, {&tandem.GetArgs{}, []byte{0}},
+		{&tandem.GetReply{}, []byte{1}}, {&tandem.ScanArgs{}, []byte{0}}, {&tandem.ScanReply{}, []byte{1, 0, 0}},
+	} {
+		b := append(append(c.head, huge...), make([]byte, 100)...)
+		require.LessOrEqual(t, allocated(func() { require.Error(t, c.of.DecodeCompact(b)) }), uint64(1<<20), "%T", c.of)
+	}
+}
+
+// allocated returns how many bytes the process allocated while f ran.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }

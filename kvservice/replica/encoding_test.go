@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -269,4 +270,125 @@ func FuzzDecodeMessages(f *testing.F) {
 			require.Equal(t, messages[i], alone)
 		}
 	})
+}
+
+func TestEncodingRefusesWhatCannotBe(t *testing.T) {
+	huge := []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0x7f} // 2^42-1
+	ends := make([]byte, 1+8+1+8+8+1+1)                // of nobody and nobody
+	for _, c := range []struct {
+		says string
+		b    []byte
+	}{
+		{"flags 1000000000000000", []byte{1, 0, 0x80, 0}},
+		{"the first message says that it is between those of the one before", []byte{1, 4, 0, 0}},
+		{"a message in both directions", slices.Concat([]byte{1, 3, 0}, ends, []byte{0})},
+		{"4398046511103 items of 2 bytes", slices.Concat([]byte{1, 1 | 1<<6, 0}, ends, []byte{0}, huge)},
+		{"4398046511103 items of 1 bytes", slices.Concat([]byte{1, 1, 1 << 4}, ends, []byte{0}, huge)},
+		{"the number 4398046511103, at most 4294967295", slices.Concat([]byte{1, 1, 1 << 3}, ends, []byte{0}, huge)},
+	} {
+		_, _, err := replica.DecodeMessage(c.b)
+		require.ErrorIs(t, err, compact.ErrMalformed)
+		require.ErrorContains(t, err, c.says)
+		_, _, err = replica.DecodeMessages(append([]byte{1}, c.b...))
+		require.ErrorContains(t, err, "decoding message 1 of 1: ")
+		require.ErrorContains(t, err, c.says)
+	}
+	_, _, err := replica.DecodeMessages(huge)
+	require.ErrorContains(t, err, "4398046511103 items of 4 bytes or more, 0 bytes are left")
+}
+
+// TestDecodingAllocatesEachPayloadAlone: one allocation for each payload and one for
+// the addresses, one for the list of entries and one for the messages; encoding
+// makes none.
+func TestDecodingAllocatesEachPayloadAlone(t *testing.T) {
+	sent := []replica.Message{forward(64), forward(0), forward(1)}
+	b := replica.AppendMessages(nil, sent)
+	require.Zero(t, int(testing.AllocsPerRun(100, func() { b = replica.AppendMessages(b[:0], sent) })))
+	require.Equal(t, 1+1+(1+64)+(1+1), int(testing.AllocsPerRun(100, func() {
+		if _, _, err := replica.DecodeMessages(b); err != nil {
+			panic(err)
+		}
+	})))
+	got, _, err := replica.DecodeMessages(b)
+	require.NoError(t, err)
+	for _, e := range got[0].Entries {
+		require.Equal(t, len(e.Payload), cap(e.Payload))
+	}
+}
+
+func BenchmarkMessages(b *testing.B) {
+	ack := replica.Message{
+		Kind: replica.Acknowledge, View: encodedView, From: encodedView.BackupServer(), To: encodedView.PrimaryServer(),
+		Seq: 70_000, Index: 1_000_000,
+	}
+	chunk := replica.Message{
+		Kind: replica.Chunk, View: encodedView, From: encodedView.PrimaryServer(), To: encodedView.BackupServer(),
+		Seq: 70_000, ChunkNumber: 100, SnapIndex: 1_000_000, SnapEpoch: 5, Data: make([]byte, 256<<10),
+	}
+	for _, c := range []struct {
+		name     string
+		messages []replica.Message
+	}{
+		{"one entry", []replica.Message{forward(1)}},
+		{"64 entries", []replica.Message{forward(64)}},
+		{"acknowledgement", []replica.Message{ack}},
+		{"chunk", []replica.Message{chunk}},
+	} {
+		var buf []byte
+		encode := func() { buf = replica.AppendMessages(buf[:0], c.messages) }
+		decode := func(b *testing.B) {
+			if _, _, err := replica.DecodeMessages(buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+		encode()
+		size := int64(len(buf))
+		b.Run(c.name+"/compact/encode", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(size)
+			for b.Loop() {
+				encode()
+			}
+		})
+		b.Run(c.name+"/compact/decode", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(size)
+			for b.Loop() {
+				decode(b)
+			}
+		})
+		b.Run(c.name+"/compact/both", func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(size)
+			for b.Loop() {
+				encode()
+				decode(b)
+			}
+		})
+		b.Run(c.name+"/gob/both", func(b *testing.B) { benchmarkGob(b, c.messages) })
+	}
+}
+
+// benchmarkGob encodes and decodes messages in one stream, in which their type was
+// described before.
+func benchmarkGob(b *testing.B, messages []replica.Message) {
+	type batch struct{ Messages []replica.Message }
+	var buf bytes.Buffer
+	e, d := gob.NewEncoder(&buf), gob.NewDecoder(&buf)
+	once := func() (size int) {
+		if err := e.Encode(&batch{messages}); err != nil {
+			b.Fatal(err)
+		}
+		size = buf.Len()
+		if err := d.Decode(new(batch)); err != nil {
+			b.Fatal(err)
+		}
+		return size
+	}
+	once()
+	b.SetBytes(int64(once()))
+	b.ReportAllocs()
+	for b.Loop() {
+		once()
+	}
 }
