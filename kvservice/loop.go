@@ -194,10 +194,14 @@ func (l *loop) carryOut() {
 		if e.Departed {
 			l.departed()
 		}
-		if e.Keep == nil {
+		keep := e.Keep != nil
+		if keep {
+			l.core.Durable(e.Keep.Generation, e.Keep.Last)
+		}
+		l.core.Reuse(e)
+		if !keep {
 			break
 		}
-		l.core.Durable(e.Keep.Generation, e.Keep.Last)
 	}
 	for _, a := range l.arrivals {
 		close(a.done)

@@ -166,14 +166,17 @@ func (s *server) drain() {
 			w.stop(s.node, s.dice().upTo(w.lastMillis()))
 			return
 		}
-		if e.Keep == nil && more {
-			continue
+		if k := e.Keep; k != nil {
+			if more = !s.write(k); more {
+				s.generation, s.onDisk = k.Generation, k.Last
+				s.core.Durable(k.Generation, k.Last)
+			}
 		}
-		if e.Keep == nil || s.write(e.Keep) {
+		e.Messages = nil // the network has them
+		s.core.Reuse(e)
+		if !more {
 			return
 		}
-		s.generation, s.onDisk = e.Keep.Generation, e.Keep.Last
-		s.core.Durable(e.Keep.Generation, e.Keep.Last)
 	}
 }
 

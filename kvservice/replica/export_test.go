@@ -39,20 +39,23 @@ func (r *Replica) Audit() error {
 	if q.waitingBytes != waiting {
 		return fmt.Errorf("counts %d bytes that wait, there are %d", q.waitingBytes, waiting)
 	}
-	for index, w := range q.inFlight {
-		waiters += len(w.ids)
-		if index <= r.applied || index > r.log.last() {
-			return fmt.Errorf("request in flight at %d, applied %d, last %d", index, r.applied, r.log.last())
+	before := r.applied
+	for _, w := range q.inFlight.all() {
+		waiters += w.count()
+		index := w.index
+		if index <= before || index > r.log.last() {
+			return fmt.Errorf("request in flight at %d after %d, applied %d, last %d", index, before, r.applied, r.log.last())
 		}
+		before = index
 		if at, ok := q.bySession[w.name]; w.name.session != 0 && (!ok || at != index) {
 			return fmt.Errorf("request in flight at %d is not found by its name", index)
 		}
 	}
-	if q.waiters != waiters || len(q.bySession) > len(q.inFlight) {
+	if q.waiters != waiters || len(q.bySession) > q.inFlight.len() {
 		return fmt.Errorf("counts %d that wait for entries, there are %d", q.waiters, waiters)
 	}
-	if !r.isPrimary() && len(q.inFlight)+len(q.reads) > 0 {
-		return fmt.Errorf("not the primary, and %d updates and %d reads wait", len(q.inFlight), len(q.reads))
+	if !r.isPrimary() && q.inFlight.len()+len(q.reads) > 0 {
+		return fmt.Errorf("not the primary, and %d updates and %d reads wait", q.inFlight.len(), len(q.reads))
 	}
 	if r.authority == Joint && (p.match >= p.next || p.match < r.log.base) {
 		return fmt.Errorf("match %d, next %d, base %d", p.match, p.next, r.log.base)

@@ -36,7 +36,8 @@ func (r *Replica) continueTime() {
 // counts for nothing.
 func (r *Replica) keep(e Entry) {
 	if r.out.Keep == nil {
-		r.out.Keep = &Record{Generation: r.generation}
+		r.out.Keep = r.spare.record()
+		r.out.Keep.Generation = r.generation
 	}
 	r.out.Keep.Entries = append(r.out.Keep.Entries, e)
 	r.out.Keep.Last = e.Index

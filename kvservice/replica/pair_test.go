@@ -17,6 +17,8 @@ type pair struct {
 	id              uint64
 }
 
+var soloView = tandem.View{Viewnum: 1, Primary: "a", PrimaryIncarnation: 1, Cluster: 7}
+
 var pairView = tandem.View{Viewnum: 2, Primary: "a", PrimaryIncarnation: 1, Backup: "b", BackupIncarnation: 2, Cluster: 7}
 
 // newPair returns a solo primary of view 1 and a server without a view.
@@ -25,7 +27,7 @@ func newPair(cfg replica.Config) *pair {
 	p := &pair{primary: replica.New(cfg)}
 	cfg.Self, cfg.Machine = pairView.BackupServer(), newRecorder()
 	p.backup = replica.New(cfg)
-	p.primary.ViewHeard(tandem.View{Viewnum: 1, Primary: "a", PrimaryIncarnation: 1, Cluster: 7}, 1)
+	p.primary.ViewHeard(soloView, 1)
 	p.take(p.primary)
 	return p
 }
@@ -43,10 +45,14 @@ func (p *pair) take(r *replica.Replica) {
 		e := r.TakeEffects()
 		p.messages = append(p.messages, e.Messages...)
 		p.answered += len(e.Replies)
-		if e.Keep == nil {
+		keep := e.Keep != nil
+		if keep {
+			r.Durable(e.Keep.Generation, e.Keep.Last)
+		}
+		r.Reuse(e)
+		if !keep {
 			return
 		}
-		r.Durable(e.Keep.Generation, e.Keep.Last)
 	}
 }
 
@@ -180,55 +186,3 @@ func TestPipelinedForwardsWithoutRewind(t *testing.T) {
 	require.EqualValues(t, 3000, st.Stats.Forwards-before)
 	require.EqualValues(t, 3000, st.Applied)
 }
-
-// null is a Machine that does nothing, for measuring what is not the machine.
-type null struct{}
-
-func (null) Apply(replica.Entry) []byte             { return nil }
-func (null) Read([]byte) []byte                     { return nil }
-func (null) Duplicate(_, _ uint64) ([]byte, bool)   { return nil, false }
-func (null) Housekeeping(int64) []byte              { return nil }
-func (null) Tick()                                  {}
-func (null) Snapshot() replica.Snapshot             { return null{} }
-func (null) Empty() replica.Machine                 { return null{} }
-func (null) Load([]byte) error                      { return nil }
-func (null) Clone() replica.Machine                 { return null{} }
-func (null) AppendState(b []byte) []byte            { return b }
-func (null) Chunk([]byte, int) (chunk, next []byte) { return nil, nil }
-
-// newNullPair returns a solo primary, or a joint one with its backup.
-func newNullPair(b *testing.B, joint bool) *pair {
-	p := newPair(replica.Config{})
-	for _, r := range []**replica.Replica{&p.primary, &p.backup} {
-		*r = replica.New(replica.Config{Self: (*r).Status().Self, Machine: null{}})
-	}
-	p.primary.ViewHeard(tandem.View{Viewnum: 1, Primary: "a", PrimaryIncarnation: 1, Cluster: 7}, 1)
-	if joint {
-		p.join()
-	}
-	p.exchange()
-	b.ReportAllocs()
-	return p
-}
-
-func benchmark(b *testing.B, joint bool, kind replica.RequestKind, batch int) {
-	p := newNullPair(b, joint)
-	payload := make([]byte, 100)
-	p.answered = 0
-	for i := 0; i < b.N; i += batch {
-		for range min(batch, b.N-i) {
-			p.id++
-			p.primary.Submit(replica.Request{ID: p.id, Kind: kind, Payload: payload, Session: uint64(kind) ^ 1, Number: p.id})
-		}
-		p.exchange()
-	}
-	require.Equal(b, b.N, p.answered)
-}
-
-// The time of one request, with both servers' share, from Submit to its Reply.
-func BenchmarkUpdateSolo(b *testing.B)      { benchmark(b, false, replica.Update, 1) }
-func BenchmarkUpdateJoint(b *testing.B)     { benchmark(b, true, replica.Update, 1) }
-func BenchmarkUpdateJointOf64(b *testing.B) { benchmark(b, true, replica.Update, 64) }
-func BenchmarkReadSolo(b *testing.B)        { benchmark(b, false, replica.Read, 1) }
-func BenchmarkReadJoint(b *testing.B)       { benchmark(b, true, replica.Read, 1) }
-func BenchmarkReadJointOf64(b *testing.B)   { benchmark(b, true, replica.Read, 64) }

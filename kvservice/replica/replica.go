@@ -155,7 +155,8 @@ type Replica struct {
 	requests requests
 	stats    Stats
 
-	out Effects
+	out   Effects
+	spare spare
 }
 
 // Stats counts what happened since the Replica was made.
@@ -183,51 +184,6 @@ func New(cfg Config) *Replica {
 	r.requests.init()
 	r.leases.accepted = cfg.Restarted
 	return r
-}
-
-// Effects is what a Replica wants done, in no order among the kinds. Messages
-// and replies are immutable and owned by the taker.
-type Effects struct {
-	Messages []Message
-	Replies  []Reply
-	// Ping, if not nil, goes to the view service, and what it answers to PingReplied.
-	Ping *tandem.PingArgs
-	// Keep holds what must be made durable; when it is, call Durable with its
-	// Generation and Last. Nil if there is nothing new to keep.
-	Keep *Record
-	// Departed: the server has left (rule V11) and may stop.
-	Departed bool
-}
-
-// Record is what a Replica wants kept: all of a new state, or entries that
-// follow what is kept already, or some of it. Records become durable in the
-// order in which they were made.
-type Record struct {
-	Generation uint64
-	// Installed, if not nil, is the state as of index Base that replaces
-	// everything kept before.
-	Installed Snapshot
-	// Cut: of the entries kept before, those above Base are dropped (rule T4).
-	Cut     bool
-	Base    uint64
-	Entries []Entry // follow Base or what was kept before
-	Last    uint64  // the index up to which this Record keeps the log
-}
-
-// TakeEffects returns what has collected since it was last called. It is here
-// that forwards, acknowledgements and probes are made, so that one message
-// serves everything that arrived in between.
-func (r *Replica) TakeEffects() Effects {
-	r.forward()
-	r.sendChunks()
-	r.answerPrimary()
-	if r.pingNow {
-		r.ping()
-	}
-	e := r.out
-	r.out = Effects{}
-	r.requests.portion = 0
-	return e
 }
 
 // Clock tells the time, in milliseconds since 1970. Time that falls is ignored.

@@ -41,9 +41,9 @@ type Reply struct {
 
 // requests is everything that clients wait for.
 type requests struct {
-	// inFlight holds who waits for the entry at an index that was ordered here,
-	// and bySession finds that index (rule S3: a duplicate joins).
-	inFlight  map[uint64]*pending
+	// inFlight holds who waits for entries that were ordered here, and bySession
+	// finds such an entry's index (rule S3: a duplicate joins).
+	inFlight  flight
 	bySession map[requestName]uint64
 	waiters   int // ids in inFlight; more than entries, if duplicates joined
 
@@ -58,12 +58,6 @@ type requests struct {
 }
 
 type requestName struct{ session, number uint64 }
-
-// pending is an entry on its way to being committed.
-type pending struct {
-	name requestName
-	ids  []uint64
-}
 
 // read is a read that waits to be known fresh.
 type read struct {
@@ -84,7 +78,7 @@ type parked struct {
 }
 
 func (q *requests) init() {
-	q.inFlight = make(map[uint64]*pending)
+	q.inFlight = flight{}
 	q.bySession = make(map[requestName]uint64)
 	q.waiters = 0
 }
@@ -116,8 +110,7 @@ func (r *Replica) Submit(req Request) {
 		if index, ok := r.requests.bySession[requestName{req.Session, req.Number}]; ok {
 			if r.mayWait(req) {
 				r.note("S3", index, "joined a duplicate to the request in flight")
-				p := r.requests.inFlight[index]
-				p.ids = append(p.ids, req.ID)
+				r.requests.inFlight.at(index).join(req.ID)
 				r.requests.waiters++
 			}
 			return
@@ -164,14 +157,8 @@ func (r *Replica) Forget(id uint64) {
 		r.leaveIfDrained()
 		return
 	}
-	for index := r.applied + 1; index <= r.log.last(); index++ {
-		if p, ok := q.inFlight[index]; ok {
-			if i := slices.Index(p.ids, id); i >= 0 {
-				p.ids = slices.Delete(p.ids, i, i+1)
-				q.waiters--
-				return
-			}
-		}
+	if q.inFlight.forget(id) {
+		q.waiters--
 	}
 }
 
@@ -237,14 +224,13 @@ func (r *Replica) refuse(id uint64, err tandem.Err, outcome tandem.Outcome) {
 
 // takeUpdate orders an update.
 func (r *Replica) takeUpdate(req Request) {
-	index := r.order(req.Payload)
-	p := &pending{ids: []uint64{req.ID}}
-	r.requests.inFlight[index] = p
-	r.requests.waiters++
+	p := pending{index: r.order(req.Payload), waits: true, id: req.ID}
 	if req.Session != 0 {
 		p.name = requestName{req.Session, req.Number}
-		r.requests.bySession[p.name] = index
+		r.requests.bySession[p.name] = p.index
 	}
+	r.requests.inFlight.add(p)
+	r.requests.waiters++
 }
 
 // answerUpdate gives the reply of an applied entry to whoever waits for it (rule
@@ -254,16 +240,15 @@ func (r *Replica) answerUpdate(e Entry, reply []byte) {
 		return // what it once ordered itself was answered by A7
 	}
 	r.requests.uncommittedBytes -= entrySize(e)
-	p, ok := r.requests.inFlight[e.Index]
+	p, ok := r.requests.inFlight.take(e.Index)
 	if !ok {
 		return
 	}
-	delete(r.requests.inFlight, e.Index)
 	if p.name.session != 0 {
 		delete(r.requests.bySession, p.name)
 	}
-	r.requests.waiters -= len(p.ids)
-	for _, id := range p.ids {
+	for id := range p.ids() {
+		r.requests.waiters--
 		r.reply(id, reply)
 	}
 }
@@ -338,7 +323,7 @@ func (r *Replica) roomToOrder(size int) bool {
 // was ordered has a bound of its own (rule L5).
 func (r *Replica) mayWait(req Request) bool {
 	q := &r.requests
-	if len(q.parked)+len(q.reads)+q.waiters-len(q.inFlight) < r.cfg.MaxWaiting && q.waitingBytes+len(req.Payload) <= r.cfg.MaxWaitingBytes {
+	if len(q.parked)+len(q.reads)+q.waiters-q.inFlight.len() < r.cfg.MaxWaiting && q.waitingBytes+len(req.Payload) <= r.cfg.MaxWaitingBytes {
 		return true
 	}
 	r.refuse(req.ID, tandem.ErrBusy, tandem.DidNotRun)
@@ -411,11 +396,9 @@ func (r *Replica) refuseParked() {
 // unknown, for the entry stays and may yet be committed (rules A7, S5).
 func (r *Replica) refuseInFlight() {
 	q := &r.requests
-	for index := r.applied + 1; index <= r.log.last(); index++ {
-		if p, ok := q.inFlight[index]; ok {
-			for _, id := range p.ids {
-				r.refuse(id, tandem.ErrWrongServer, tandem.OutcomeUnknown)
-			}
+	for _, p := range q.inFlight.all() {
+		for id := range p.ids() {
+			r.refuse(id, tandem.ErrWrongServer, tandem.OutcomeUnknown)
 		}
 	}
 	q.init()

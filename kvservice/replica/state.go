@@ -14,6 +14,7 @@ func (r *Replica) Clone() *Replica {
 	c := *r
 	c.machine = r.machine.Clone()
 	c.log = r.log.clone()
+	c.spare = spare{}
 	if r.upstream.staging != nil {
 		c.upstream.staging = r.upstream.staging.Clone()
 	}
@@ -40,12 +41,8 @@ func (r *Replica) Clone() *Replica {
 
 func (q *requests) clone() requests {
 	c := *q
-	c.inFlight = make(map[uint64]*pending, len(q.inFlight))
+	c.inFlight = q.inFlight.clone()
 	c.bySession = make(map[requestName]uint64, len(q.bySession))
-	// order does not matter: each key is copied on its own
-	for index, p := range q.inFlight {
-		c.inFlight[index] = &pending{name: p.name, ids: slices.Clone(p.ids)}
-	}
 	// order does not matter: each key is copied on its own
 	for name, index := range q.bySession {
 		c.bySession[name] = index
@@ -109,11 +106,11 @@ func (r *Replica) AppendState(b []byte) []byte {
 	}
 
 	q := &r.requests
-	e.uints(uint64(len(q.inFlight)))
-	for index := r.applied + 1; index <= r.log.last(); index++ {
-		if w, ok := q.inFlight[index]; ok {
-			e.uints(index, w.name.session, w.name.number, uint64(len(w.ids)))
-			e.uints(w.ids...)
+	e.uints(uint64(q.inFlight.len()))
+	for _, w := range q.inFlight.all() {
+		e.uints(w.index, w.name.session, w.name.number, uint64(w.count()))
+		for id := range w.ids() {
+			e.uints(id)
 		}
 	}
 	e.uints(uint64(len(q.reads)))
