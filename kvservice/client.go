@@ -34,8 +34,10 @@ const (
 	clientTick            = 10 * time.Millisecond
 	defaultAttemptTimeout = 30 * time.Second
 	// doubtAfter is how long a client takes silence for work; then it asks
-	// whether its primary is still the primary.
-	doubtAfter = time.Second
+	// whether its primary is still the primary. That is one call, however many
+	// requests wait, and it waits for the answer until there is a newer view, so it
+	// can be soon: well before the view service suspects who is silent (rule V7).
+	doubtAfter = 2 * sysmonitor.PingInterval
 )
 
 // MakeKVClient returns a client that finds its servers through the view service

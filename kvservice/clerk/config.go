@@ -35,9 +35,9 @@ type Config struct {
 }
 
 // DefaultConfig returns the configuration for ticks of about 10 ms: an attempt
-// is given half a minute, and doubted after a second.
+// is given half a minute, and doubted after a fifth of a second.
 func DefaultConfig() Config {
-	return Config{AttemptTicks: 3000, DoubtTicks: 100}.withDefaults()
+	return Config{AttemptTicks: 3000, DoubtTicks: 20}.withDefaults()
 }
 
 func (c Config) withDefaults() Config {

@@ -598,5 +598,5 @@ func TestStatesAreNormalised(t *testing.T) {
 }
 
 func TestDefaultConfigIsTheStatedOne(t *testing.T) {
-	require.Equal(t, Config{MaxSessions: 256, AttemptTicks: 3000, DoubtTicks: 100, BackoffTicksMin: 1, BackoffTicksMax: 64}, DefaultConfig())
+	require.Equal(t, Config{MaxSessions: 256, AttemptTicks: 3000, DoubtTicks: 20, BackoffTicksMin: 1, BackoffTicksMax: 64}, DefaultConfig())
 }
