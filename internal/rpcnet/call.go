@@ -20,7 +20,7 @@ func Call[R any](ctx context.Context, t *Transport, addr, method string, args an
 	reply := new(R)
 	settled := make(chan error, 1)
 	c := t.newCall(addr, method, args, reply, func(err error) { settled <- err })
-	err := c.submit(ctx, true)
+	err := c.submit(ctx, true, false)
 	if err == nil {
 		select {
 		case err = <-settled:
@@ -48,6 +48,16 @@ func Call[R any](ctx context.Context, t *Transport, addr, method string, args an
 // as Call returns them, unless Abandon forestalls it; Close waits for it. done
 // should be brief: while it runs no other reply of that connection is read.
 func Start[R any](t *Transport, addr, method string, args any, done func(*R, error)) (*Pending, error) {
+	return startCall(t, addr, method, args, done, false)
+}
+
+// Queue is Start, but the call may wait for the next Flush before it is written, so that
+// calls which are started together are written together. Flush must follow.
+func Queue[R any](t *Transport, addr, method string, args any, done func(*R, error)) (*Pending, error) {
+	return startCall(t, addr, method, args, done, true)
+}
+
+func startCall[R any](t *Transport, addr, method string, args any, done func(*R, error), later bool) (*Pending, error) {
 	reply := new(R)
 	c := t.newCall(addr, method, args, reply, func(err error) {
 		if err != nil {
@@ -56,7 +66,7 @@ func Start[R any](t *Transport, addr, method string, args any, done func(*R, err
 		}
 		done(reply, nil)
 	})
-	if err := c.submit(context.Background(), false); err != nil {
+	if err := c.submit(context.Background(), false, later); err != nil {
 		return nil, &CallError{addr, method, err}
 	}
 	return &Pending{c}, nil
@@ -106,10 +116,10 @@ func (t *Transport) newCall(addr, method string, args, reply any, finish func(er
 
 var errNilArgs = errors.New("arguments are nil")
 
-// submit sends the call on its way. If it may wait it waits for room in the queue,
+// submit sends the call on its way, if need be with the next Flush. If it may wait it waits for room in the queue,
 // until ctx ends; else a full queue is an error. After an error the call is over, and
 // finish is not called.
-func (c *call) submit(ctx context.Context, wait bool) error {
+func (c *call) submit(ctx context.Context, wait, later bool) error {
 	if v := reflect.ValueOf(c.args); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
 		return notSent(errNilArgs)
 	}
@@ -120,7 +130,7 @@ func (c *call) submit(ctx context.Context, wait bool) error {
 		return c.hub.cfg.Faults.request(c)
 	}
 	for {
-		room, err := c.hub.enqueue(c, false)
+		room, err := c.hub.enqueue(c, false, later)
 		if room == nil {
 			return err
 		}

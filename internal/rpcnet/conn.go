@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/gob"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"net"
 	"net/rpc"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,9 +43,18 @@ type Conn struct {
 	method string // of the request that is being read
 	hears  Arriver
 	frees  Releaser
+	direct Direct
 
-	// slots holds an element for each call that was read and not answered.
-	slots chan struct{}
+	compact *compactReader // once the ends have agreed on compact frames:
+	methods []string       // that requests name by their place
+	args    []byte         // of the request that net/rpc is being given
+	coded   bool           // they are Compact, not in gob
+
+	// inFlight counts the calls that were read and whose replies are not written
+	// yet. Only the reading goroutine adds to it.
+	inFlight atomic.Int32
+	waits    atomic.Bool   // the reading goroutine waits for fewer
+	room     chan struct{} // holds an element when it should look again
 }
 
 func newConn(s *Server, nc net.Conn) *Conn {
@@ -51,8 +63,9 @@ func newConn(s *Server, nc net.Conn) *Conn {
 		nc:     nc,
 		out:    newOutbox(nc, s.cfg.StallTimeout, s.cfg.MaxFrame),
 		done:   make(chan struct{}),
-		slots:  make(chan struct{}, s.cfg.MaxInFlight),
+		room:   make(chan struct{}, 1),
 	}
+	c.out.released = c.release
 	c.reader = &patientReader{nc: nc, stall: s.cfg.StallTimeout, resting: func() bool { return !c.frames.begun }}
 	c.frames = newFrameReader(c.reader, s.cfg.MaxFrame)
 	c.frames.wait, c.frames.done = c.awaitBudget, c.returnBudget
@@ -82,6 +95,7 @@ func (c *Conn) serve() {
 	name, receiver := c.server.cfg.Service(c)
 	c.hears, _ = receiver.(Arriver)
 	c.frees, _ = receiver.(Releaser)
+	c.direct, _ = receiver.(Direct)
 	// A server of its own for each connection: that is how handlers know which
 	// one they serve, and it costs microseconds.
 	dispatch := rpc.NewServer()
@@ -137,13 +151,6 @@ func (c *Conn) report() {
 	c.server.cfg.Logger.Log(context.Background(), level, "connection closed", "peer", peerName(c.nc), "err", err)
 }
 
-// beat tells the peer that this end is alive although it does not read.
-func (c *Conn) beat() {
-	if c.out.idle() { // otherwise bytes are moving, or nobody reads them
-		c.out.put(&rpc.Response{ServiceMethod: echoMethod, Seq: beatSeq}, struct{}{}, nil)
-	}
-}
-
 // newBeat returns what says when the next beat is due, at a quarter of the stall: the
 // peer's patience is taken to be the same, and one beat may come late.
 func (c *Conn) newBeat() *time.Ticker { return time.NewTicker(max(c.server.cfg.StallTimeout/4, 1)) }
@@ -166,7 +173,7 @@ func (c *Conn) awaitBudget(bytes int) error {
 			c.returnBudget()
 			return net.ErrClosed
 		case <-beat.C:
-			c.beat()
+			c.out.beat()
 		}
 	}
 }
@@ -184,59 +191,155 @@ type codec struct{ *Conn }
 
 var _ rpc.ServerCodec = codec{}
 
-// ReadRequestHeader reads the next request that is not an Echo, and waits until
-// it may be carried out.
+// ReadRequestHeader reads the next request that is for net/rpc to carry out, and
+// waits until it may be.
 func (c codec) ReadRequestHeader(req *rpc.Request) error {
-	for {
+	*req = rpc.Request{} // gob leaves what is zero untouched
+	for c.compact == nil {
 		c.frames.begun = false // until its first byte, the peer may take its time
-		*req = rpc.Request{}   // gob leaves what is zero untouched
 		if err := c.gob.Decode(req); err != nil {
 			return c.unreadable(err)
 		}
-		if req.ServiceMethod != echoMethod {
-			break
+		switch req.ServiceMethod {
+		case echoMethod:
+			if err := skip(c.gob); err != nil {
+				return c.unreadable(err)
+			}
+			c.frames.relieve(c.gob)
+			if _, err := c.out.put(&rpc.Response{ServiceMethod: echoMethod, Seq: req.Seq}, struct{}{}, nil, 0); err != nil {
+				return err
+			}
+		case compactMethod:
+			if err := c.agree(req.Seq); err != nil {
+				return c.unreadable(err)
+			}
+		default:
+			if !c.acquire() {
+				return net.ErrClosed
+			}
+			c.method = req.ServiceMethod
+			return nil
 		}
-		if err := skip(c.gob); err != nil {
-			return c.unreadable(err)
-		}
-		c.frames.relieve(c.gob)
-		if _, err := c.out.put(&rpc.Response{ServiceMethod: echoMethod, Seq: req.Seq}, struct{}{}, nil); err != nil {
-			return err
-		}
+		*req = rpc.Request{}
 	}
-	select {
-	case c.slots <- struct{}{}:
-	default:
-		if !c.awaitSlot() {
-			return net.ErrClosed
-		}
+	return c.readCompact(req)
+}
+
+// agree answers a client that proposes compact frames.
+func (c codec) agree(seq uint64) error {
+	var args CompactArgs
+	if err := c.gob.Decode(&args); err != nil {
+		return err
 	}
-	c.method = req.ServiceMethod
+	c.frames.relieve(c.gob)
+	resp := rpc.Response{ServiceMethod: compactMethod, Seq: seq}
+	if !c.accepts(&args) {
+		resp.Error = "no agreement on compact frames"
+		_, err := c.out.put(&resp, struct{}{}, nil, 0)
+		return err
+	}
+	c.methods = args.Methods
+	c.compact = &compactReader{frames: c.frames}
+	if err := c.out.agree(&resp, &CompactReply{Version: compactVersion}); err != nil {
+		return err
+	}
+	c.out.flush()
 	return nil
 }
 
-// awaitSlot waits until fewer than MaxInFlight calls are being carried out.
+// accepts reports whether this end can do as a client proposes.
+func (c codec) accepts(args *CompactArgs) bool {
+	if c.direct == nil || args.Version != compactVersion || len(args.Methods) > maxCompactMethods {
+		return false
+	}
+	known := c.direct.CompactMethods()
+	return !slices.ContainsFunc(args.Methods, func(m string) bool { return !slices.Contains(known, m) })
+}
+
+// readCompact reads compact requests until one is for net/rpc to carry out.
+func (c codec) readCompact(req *rpc.Request) error {
+	for {
+		if !c.compact.ready() {
+			c.direct.Served()
+		}
+		seq, kind, payload, err := c.compact.next()
+		if err != nil {
+			return c.unreadable(err)
+		}
+		if kind == requestEcho {
+			if _, err := c.out.put(&rpc.Response{Seq: seq}, &CompactReply{}, nil, 0); err != nil {
+				return err
+			}
+			continue
+		}
+		method := ""
+		switch i := int(kind) - requestCompact; {
+		case kind == requestNamed:
+			if method, payload, err = methodName(payload); err != nil {
+				return c.unreadable(err)
+			}
+		case i < len(c.methods):
+			method = c.methods[i]
+		default:
+			return c.unreadable(errBadFrame)
+		}
+		if !c.acquire() {
+			return net.ErrClosed
+		}
+		c.coded = kind != requestNamed
+		if c.coded && c.direct.Serve(method, seq, payload) {
+			continue
+		}
+		c.args, c.method = payload, method
+		req.ServiceMethod, req.Seq = method, seq
+		return nil
+	}
+}
+
+// acquire waits until fewer than MaxInFlight calls are being carried out.
+func (c codec) acquire() bool {
+	if int(c.inFlight.Load()) >= c.server.cfg.MaxInFlight && !c.awaitSlot() {
+		return false
+	}
+	c.inFlight.Add(1)
+	return true
+}
+
 func (c codec) awaitSlot() bool {
+	if c.direct != nil {
+		c.direct.Served() // for what it holds back is what we wait for
+	}
+	c.waits.Store(true)
+	defer c.waits.Store(false)
 	defer c.reader.restart()
 	beat := c.newBeat()
 	defer beat.Stop()
-	for {
+	for int(c.inFlight.Load()) >= c.server.cfg.MaxInFlight {
 		select {
-		case c.slots <- struct{}{}:
-			return true
+		case <-c.room:
 		case <-c.done:
 			return false
 		case <-beat.C:
-			c.beat()
+			c.out.beat()
+		}
+	}
+	return true
+}
+
+// release takes back what acquire gave.
+func (c *Conn) release(slots int) {
+	c.inFlight.Add(-int32(slots))
+	if c.waits.Load() {
+		select {
+		case c.room <- struct{}{}:
+		default:
 		}
 	}
 }
 
 // ReadRequestBody reads the arguments, or skips them if body is nil.
 func (c codec) ReadRequestBody(body any) error {
-	err := c.gob.Decode(body)
-	c.frames.relieve(c.gob)
-	if err != nil {
+	if err := c.decodeArgs(body); err != nil {
 		return err // the caller hears of it, unless reading fails now
 	}
 	if body != nil && c.hears != nil {
@@ -244,6 +347,26 @@ func (c codec) ReadRequestBody(body any) error {
 		c.reader.restart()
 	}
 	return nil
+}
+
+func (c codec) decodeArgs(body any) error {
+	if c.compact == nil {
+		err := c.gob.Decode(body)
+		c.frames.relieve(c.gob)
+		return err
+	}
+	args := c.args
+	c.args = nil
+	if body == nil {
+		return nil
+	}
+	if !c.coded {
+		return decodeGob(args, body)
+	}
+	if own, ok := body.(Compact); ok {
+		return own.DecodeCompact(args)
+	}
+	return fmt.Errorf("arguments of %s have no encoding of their own", c.method)
 }
 
 // unreadable ends a connection on which no further request can be read.
@@ -261,25 +384,63 @@ func (c codec) unreadable(err error) error {
 // WriteResponse adds a reply to those that go out next. One that cannot be
 // encoded, or is too large, becomes an error.
 func (c codec) WriteResponse(resp *rpc.Response, body any) error {
-	defer func() { <-c.slots }()
 	var written func()
 	if c.frees != nil {
 		written = func() { c.frees.Released(body) }
 	}
-	broken, err := c.out.put(resp, body, written)
+	broken, err := c.out.put(resp, body, written, 1)
 	if err == nil {
 		return nil
 	}
 	if written != nil {
 		written()
 	}
-	if broken {
-		return err
+	if !broken {
+		c.server.cfg.Logger.Warn("reply replaced by an error", "method", resp.ServiceMethod, "err", err)
+		if _, err = c.out.put(instead(resp.ServiceMethod, resp.Seq, err), struct{}{}, nil, 1); err == nil {
+			return nil
+		}
 	}
-	c.server.cfg.Logger.Warn("reply replaced by an error", "method", resp.ServiceMethod, "err", err)
-	_, err = c.out.put(&rpc.Response{ServiceMethod: resp.ServiceMethod, Seq: resp.Seq, Error: "rpcnet: reply: " + err.Error()}, struct{}{}, nil)
+	c.release(1)
 	return err
 }
+
+// instead is what is said in place of a reply that cannot be given.
+func instead(method string, seq uint64, why error) *rpc.Response {
+	return &rpc.Response{ServiceMethod: method, Seq: seq, Error: "rpcnet: reply: " + why.Error()}
+}
+
+// Answer answers a call that Direct.Serve took, once. The reply goes out with the next
+// Flush; it is encoded before Answer returns, which does not wait for the network.
+// written, if not nil, is called when the reply has been written or never will be, from
+// any goroutine, possibly before Answer returns; it must not block.
+func (c *Conn) Answer(seq uint64, reply Compact, written func()) {
+	broken, err := c.out.queue(&rpc.Response{Seq: seq}, reply, written, 1)
+	if err == nil {
+		return
+	}
+	if written != nil {
+		written()
+	}
+	if broken || c.refuse(instead("", seq, err)) != nil {
+		c.release(1)
+	}
+}
+
+// Refuse is Answer for a call that has no reply but an error.
+func (c *Conn) Refuse(seq uint64, why error) {
+	if c.refuse(&rpc.Response{Seq: seq, Error: why.Error()}) != nil {
+		c.release(1)
+	}
+}
+
+func (c *Conn) refuse(resp *rpc.Response) error {
+	_, err := c.out.queue(resp, struct{}{}, nil, 1)
+	return err
+}
+
+// Flush sends what was answered. It does not wait for the network.
+func (c *Conn) Flush() { c.out.flush() }
 
 // Close is called when all handlers have returned.
 func (c codec) Close() error {

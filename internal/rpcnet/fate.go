@@ -85,7 +85,7 @@ func (f *Faults) request(c *call) error {
 		hold:   func() { c.markRuns() },
 		deliver: func() func() {
 			// An error means that the hub was closed, which settles the call.
-			if _, err := h.enqueue(c, true); err == nil {
+			if _, err := h.enqueue(c, true, false); err == nil {
 				f.passed[route]++
 			}
 			return nil

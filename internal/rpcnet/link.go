@@ -21,7 +21,8 @@ import (
 // next call gets a new one.
 //
 // It has two goroutines. run dials, writes, and at the end says to every call
-// what became of it; read reads the replies and watches for progress.
+// what became of it; read reads the replies and watches for progress. What can be
+// written without waiting is written by flush, on the goroutine of whoever calls it.
 type link struct {
 	hub     *hub
 	key     laneKey
@@ -30,8 +31,21 @@ type link struct {
 	cancel  context.CancelFunc
 	wake    chan struct{} // holds an element when the writer should look
 
+	// What follows is set before the link is ready, and is then used by one
+	// goroutine at a time: the one that has set writing.
+	enc     *encoder
+	try     *tryWriter // nil: nc may make its writers wait
+	spare   []byte
+	placed  []placed // what is in enc
+	compact bool     // the ends have agreed on compact frames; never changes
+
 	mu      sync.Mutex
 	nc      net.Conn
+	ready   bool    // requests may be written
+	writing bool    // somebody encodes and writes
+	rest    []byte  // what flush could not write; the writer goes on with it
+	restAt  int     // how much of it is written
+	dirty   bool    // the hub's Flush will look at it
 	cause   error   // why it was shut
 	queue   []*call // not yet written, oldest first
 	room    chan struct{}
@@ -58,7 +72,7 @@ func newLink(h *hub, key laneKey) *link {
 // push adds a call to the queue. If it was not taken, room is not nil, and is closed
 // when there is some. It is called with the hub's lock held, and never after
 // the link was retired.
-func (l *link) push(c *call, force bool) (room <-chan struct{}) {
+func (l *link) push(c *call, force, later bool) (room <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) >= l.hub.cfg.MaxQueue && !force {
@@ -71,7 +85,13 @@ func (l *link) push(c *call, force bool) (room <-chan struct{}) {
 		}
 	}
 	l.queue = append(l.queue, c)
-	l.nudge()
+	switch {
+	case !later:
+		l.nudge()
+	case !l.dirty:
+		l.dirty = true
+		l.hub.dirty = append(l.hub.dirty, l)
+	}
 	return nil
 }
 
@@ -111,10 +131,21 @@ func (l *link) run() {
 		l.end(err, false)
 		return
 	}
+	frames := newFrameReader(&watchedReader{link: l}, l.hub.cfg.MaxFrame)
+	dec := gob.NewDecoder(frames)
+	if err := l.agree(frames, dec); err != nil {
+		l.shut(err)
+		l.end(l.cause, true)
+		return
+	}
 	reader := make(chan struct{})
 	go func() {
 		defer close(reader)
-		l.shut(l.read())
+		if l.compact {
+			l.shut(l.readCompact(frames))
+		} else {
+			l.shut(l.read(frames, dec))
+		}
 	}()
 	unsent, err := l.write()
 	l.hub.retire(l)
@@ -193,20 +224,66 @@ type placed struct {
 	start int
 }
 
-// write writes calls until the link breaks. It returns the error and the calls
-// of which certainly not a byte was handed to the network.
-func (l *link) write() (unsent []*call, err error) {
-	enc := newEncoder(l.hub.cfg.MaxFrame)
-	var spare []byte
-	var batch []placed
-	for {
-		batch = batch[:0]
-		for len(enc.buf) < largeFrame {
-			if !l.encodeNext(enc, &batch) {
-				break
-			}
+// agree proposes compact frames, if the transport has methods for them, and makes the
+// link ready. An error breaks the link.
+func (l *link) agree(frames *frameReader, dec *gob.Decoder) error {
+	l.enc = newEncoder(l.hub.cfg.MaxFrame)
+	l.try = newTryWriter(l.nc)
+	if len(l.hub.cfg.Compact) > 0 && !l.perCall {
+		var err error
+		if l.compact, err = l.propose(frames, dec); err != nil {
+			return err
 		}
-		if len(enc.buf) == 0 {
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ready = true
+	if l.cause != nil {
+		return l.cause
+	}
+	return nil
+}
+
+// propose asks the other end, and reports what it says. The calls that wait have
+// not been sent meanwhile, so they cannot have run.
+func (l *link) propose(frames *frameReader, dec *gob.Decoder) (bool, error) {
+	l.next++
+	args := &CompactArgs{Version: compactVersion, Methods: l.hub.cfg.Compact}
+	if err := l.enc.message(&rpc.Request{ServiceMethod: compactMethod, Seq: l.next}, args); err != nil {
+		return false, err
+	}
+	l.mu.Lock()
+	l.owed++ // so that silence is noticed
+	l.mu.Unlock()
+	if _, err := writeAll(l.nc, l.enc.take(nil), l.stall(), nil); err != nil {
+		return false, err
+	}
+	l.nc.SetWriteDeadline(time.Time{}) // or try would meet it later
+	var resp rpc.Response
+	var reply CompactReply
+	for resp.Seq != l.next {
+		resp = rpc.Response{}
+		if err := dec.Decode(&resp); err != nil {
+			return false, readError(err, frames)
+		}
+		if resp.Seq == l.next && resp.Error == "" {
+			if err := dec.Decode(&reply); err != nil {
+				return false, readError(err, frames)
+			}
+		} else if err := skip(dec); err != nil { // of a beat, or the refusal
+			return false, readError(err, frames)
+		}
+	}
+	l.answered(resp.Seq)
+	return reply.Version == compactVersion, nil
+}
+
+// write writes what waits and what flush left, until the link breaks. It returns
+// the error and the calls of which certainly not a byte was handed to the network.
+func (l *link) write() (unsent []*call, err error) {
+	for {
+		out, at, mine := l.claim()
+		if !mine {
 			select {
 			case <-l.wake:
 				continue
@@ -214,18 +291,106 @@ func (l *link) write() (unsent []*call, err error) {
 				return nil, l.ctx.Err()
 			}
 		}
-		out := enc.take(spare)
-		n, err := writeAll(l.nc, out, l.stall(), func() { l.moved.Store(true) })
-		if err != nil {
-			for _, p := range batch {
-				if p.start >= n {
-					unsent = append(unsent, p.call)
+		for ; ; out, at = nil, 0 {
+			if out == nil {
+				if out = l.encode(); out == nil {
+					break // and nobody has the pen
 				}
 			}
-			return unsent, err
+			n, err := writeAll(l.nc, out[at:], l.stall(), func() { l.moved.Store(true) })
+			if err != nil {
+				for _, p := range l.placed {
+					if p.start >= at+n {
+						unsent = append(unsent, p.call)
+					}
+				}
+				return unsent, err
+			}
+			if l.try != nil {
+				l.nc.SetWriteDeadline(time.Time{}) // or try would meet the old one
+			}
+			l.spare = reuse(out)
+			if l.ctx.Err() != nil {
+				return nil, l.ctx.Err()
+			}
 		}
-		spare = reuse(out)
-		clear(batch) // answered calls should not be kept alive by it
+	}
+}
+
+// claim takes the pen for the writer, if it is free and there is something to
+// write, or if flush has left it something.
+func (l *link) claim() (out []byte, at int, mine bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rest != nil {
+		out, at = l.rest, l.restAt
+		l.rest = nil
+		return out, at, true
+	}
+	if l.writing || (len(l.queue) == 0 && !l.echo) {
+		return nil, 0, false
+	}
+	l.writing = true
+	return nil, 0, true
+}
+
+// flush writes what waits, as far as that needs no waiting itself; the writer has the
+// rest. Whoever is writing already takes it along.
+func (l *link) flush() {
+	l.mu.Lock()
+	l.dirty = false
+	if l.writing {
+		l.mu.Unlock()
+		return
+	}
+	if !l.ready || l.try == nil {
+		l.mu.Unlock()
+		l.nudge()
+		return
+	}
+	l.writing = true
+	l.mu.Unlock()
+	for {
+		out := l.encode()
+		if out == nil {
+			return
+		}
+		n := 0
+		if len(out) <= writeInline {
+			var err error
+			if n, err = l.try.try(out); err == nil && n == len(out) {
+				l.spare = reuse(out)
+				continue
+			}
+		}
+		l.mu.Lock() // what went wrong, the writer will find again
+		l.rest, l.restAt = out, n
+		l.mu.Unlock()
+		l.nudge()
+		return
+	}
+}
+
+// encode encodes what waits, about writeInline bytes at most. If there is nothing, it
+// puts the pen down and returns nil.
+func (l *link) encode() []byte {
+	clear(l.placed) // answered calls should not be kept alive by it
+	l.placed = l.placed[:0]
+	for {
+		for len(l.enc.buf) < writeInline && l.encodeNext(l.enc, &l.placed) {
+		}
+		if len(l.enc.buf) > 0 {
+			out := l.enc.take(l.spare)
+			l.spare = nil
+			return out
+		}
+		l.mu.Lock()
+		if len(l.queue) == 0 && !l.echo {
+			l.writing = false
+			l.mu.Unlock()
+			return nil
+		}
+		l.mu.Unlock()
 	}
 }
 
@@ -247,10 +412,14 @@ func (l *link) encodeNext(enc *encoder, batch *[]placed) bool {
 			return false
 		}
 		// What is encoded before it goes out as well, so this is not lost.
-		enc.message(&rpc.Request{ServiceMethod: echoMethod, Seq: seq}, struct{}{})
+		if l.compact {
+			enc.buf, _ = closeFrame(openFrame(enc.buf, seq, requestEcho), start, enc.max)
+		} else {
+			enc.message(&rpc.Request{ServiceMethod: echoMethod, Seq: seq}, struct{}{})
+		}
 		return true
 	}
-	err := enc.message(&rpc.Request{ServiceMethod: c.method, Seq: seq}, c.args)
+	err := l.encodeCall(enc, c, seq)
 	if err != nil {
 		l.mu.Lock()
 		delete(l.pending, seq)
@@ -264,6 +433,18 @@ func (l *link) encodeNext(enc *encoder, batch *[]placed) bool {
 	}
 	*batch = append(*batch, placed{c, start})
 	return true
+}
+
+func (l *link) encodeCall(enc *encoder, c *call, seq uint64) (err error) {
+	if !l.compact {
+		return enc.message(&rpc.Request{ServiceMethod: c.method, Seq: seq}, c.args)
+	}
+	method, ok := l.hub.compact[c.method]
+	if !ok {
+		method = -1
+	}
+	enc.buf, err = compactRequest(enc.buf, enc.max, seq, method, c.method, c.args)
+	return err
 }
 
 // handOver takes the next call from the queue, numbers it, and enters it among
@@ -311,21 +492,61 @@ func serverError(text string) error {
 	return err
 }
 
-// read reads replies until the connection breaks.
-func (l *link) read() error {
-	frames := newFrameReader(&watchedReader{link: l}, l.hub.cfg.MaxFrame)
-	dec := gob.NewDecoder(frames)
+// readError says what a failure to read a reply in gob means.
+func readError(err error, frames *frameReader) error {
+	switch {
+	case err == io.EOF:
+		return errors.New("closed by the peer")
+	case frames.err == nil: // what came whole is no reply
+		return fmt.Errorf("the peer speaks another protocol: %w", err)
+	}
+	return err
+}
+
+// readCompact reads replies in compact frames until the connection breaks.
+func (l *link) readCompact(frames *frameReader) error {
+	in := &compactReader{frames: frames}
+	for {
+		seq, kind, payload, err := in.next()
+		if err != nil {
+			return readError(err, frames)
+		}
+		c := l.answered(seq)
+		if c == nil || c.state.Load() == callSettled {
+			continue
+		}
+		l.deliver(c, c.takeCompact(kind, payload))
+	}
+}
+
+// takeCompact decodes a reply. Frames are read whole, so that it fails leaves the
+// stream in step.
+func (c *call) takeCompact(kind byte, payload []byte) error {
+	own, ok := c.reply.(Compact)
+	var err error
+	switch {
+	case kind == replyError:
+		return serverError(string(payload))
+	case kind == replyCompact && ok:
+		err = own.DecodeCompact(payload)
+	case kind == replyGob:
+		err = decodeGob(payload, c.reply)
+	default:
+		err = errBadFrame
+	}
+	if err != nil {
+		return fmt.Errorf("cannot understand the reply: %w", err)
+	}
+	return nil
+}
+
+// read reads replies in gob until the connection breaks.
+func (l *link) read(frames *frameReader, dec *gob.Decoder) error {
 	for {
 		frames.begun = false
 		var resp rpc.Response
 		if err := dec.Decode(&resp); err != nil {
-			switch {
-			case err == io.EOF:
-				err = errors.New("closed by the peer")
-			case frames.err == nil: // what came whole is no reply
-				err = fmt.Errorf("the peer speaks another protocol: %w", err)
-			}
-			return err
+			return readError(err, frames)
 		}
 		c := l.answered(resp.Seq)
 		var outcome error

@@ -71,6 +71,21 @@ type Arriver interface {
 	Arrived(serviceMethod string, args any)
 }
 
+// Direct is implemented by receivers that carry out calls in compact frames themselves,
+// without a goroutine for each. Its methods are called on the connection's reading
+// goroutine.
+type Direct interface {
+	// CompactMethods names the methods whose arguments and replies are Compact.
+	CompactMethods() []string
+	// Serve takes one call of such a method, and answers it sooner or later with
+	// Conn.Answer or Conn.Refuse; or it returns false, and net/rpc carries the call out.
+	// args is good until Serve returns. It may push back as Arriver.Arrived does.
+	Serve(method string, seq uint64, args []byte) bool
+	// Served is called when no further call has come whole, before the goroutine
+	// waits for one: what Serve has collected should go on its way.
+	Served()
+}
+
 // Releaser is implemented by receivers that account for the memory that replies
 // take until they have left.
 type Releaser interface {

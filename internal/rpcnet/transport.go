@@ -42,6 +42,11 @@ type TransportConfig struct {
 	// beyond it fails with ErrNotSent and ErrFrameTooLarge; a reply beyond it
 	// breaks the connection.
 	MaxFrame int
+	// Compact names the methods whose arguments and replies are Compact. If it names
+	// any, the transport proposes compact frames to the other ends, and speaks gob
+	// with those that do not agree. A call to any other method has its arguments and
+	// reply in gob all the same. DialPerCall speaks gob always.
+	Compact []string
 	// OnDown, if set, is told when a dial fails or an established connection
 	// breaks, other than by Close: a hint for failure detection (rule V7). It is
 	// called from a goroutine of the transport, possibly several at once; it
@@ -76,6 +81,10 @@ func NewTransport(cfg TransportConfig) *Transport {
 		loose:  make(map[*call]bool),
 		timers: make(map[*time.Timer]bool),
 	}
+	h.compact = make(map[string]int)
+	for i, m := range cfg.Compact {
+		h.compact[m] = i
+	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return &Transport{hub: h}
 }
@@ -85,6 +94,24 @@ func NewTransport(cfg TransportConfig) *Transport {
 // lane "". Bulk transfers on a lane of their own delay nobody else. Lanes cost
 // nothing until used, and equal names mean the same lane. Close of one closes all.
 func (t *Transport) Lane(name string) *Transport { return &Transport{t.hub, name} }
+
+// Flush sends what was given to Queue. Calls to it, from any goroutine, share the
+// writing: it does not wait for the network.
+func (t *Transport) Flush() {
+	h := t.hub
+	h.mu.Lock()
+	dirty := h.dirty
+	h.dirty = h.spareDirty[:0]
+	h.spareDirty = nil
+	h.mu.Unlock()
+	for i, l := range dirty {
+		dirty[i] = nil
+		l.flush()
+	}
+	h.mu.Lock()
+	h.spareDirty = dirty[:0]
+	h.mu.Unlock()
+}
 
 // Close fails every pending call with ErrClosed, closes the connections, and
 // returns when no goroutine of the transport is left. It must not be called from
@@ -96,17 +123,21 @@ func (t *Transport) Close() { t.hub.close() }
 // Locks are taken in this order: Faults, hub, link. None is held while a done
 // function, OnDown or Dial runs.
 type hub struct {
-	cfg    TransportConfig
-	ctx    context.Context // ends with close
-	cancel context.CancelFunc
+	cfg     TransportConfig
+	compact map[string]int  // the methods of cfg.Compact, by their place
+	ctx     context.Context // ends with close
+	cancel  context.CancelFunc
 
 	mu     sync.Mutex // guards what follows, and the Add of wg against close
 	closed bool
-	shared map[laneKey]*link    // the links that take calls
-	links  map[*link]bool       // those that have a goroutine
-	loose  map[*call]bool       // unanswered calls that faults may have in hand
-	timers map[*time.Timer]bool // that have not fired
-	wg     sync.WaitGroup
+	shared map[laneKey]*link // the links that take calls
+	links  map[*link]bool    // those that have a goroutine
+	dirty  []*link           // with calls for Flush
+	// spareDirty is dirty's array while it is not in use.
+	spareDirty []*link
+	loose      map[*call]bool       // unanswered calls that faults may have in hand
+	timers     map[*time.Timer]bool // that have not fired
+	wg         sync.WaitGroup
 }
 
 type laneKey struct{ addr, lane string }
@@ -133,8 +164,9 @@ func (h *hub) close() {
 }
 
 // enqueue gives a call to the link for it, in order. If that is full, and force
-// is false, the call was not taken, and room is closed when trying again may help.
-func (h *hub) enqueue(c *call, force bool) (room <-chan struct{}, err error) {
+// is false, the call was not taken, and room is closed when trying again may help. With
+// later set, it waits for Flush.
+func (h *hub) enqueue(c *call, force, later bool) (room <-chan struct{}, err error) {
 	key := laneKey{c.addr, c.lane}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -142,10 +174,10 @@ func (h *hub) enqueue(c *call, force bool) (room <-chan struct{}, err error) {
 		return nil, notSent(ErrClosed)
 	}
 	if l := h.shared[key]; l != nil && !h.cfg.DialPerCall {
-		return l.push(c, force), nil
+		return l.push(c, force, later), nil
 	}
 	l := newLink(h, key)
-	l.push(c, true) // before the link can fail, so that it fails for this call
+	l.push(c, true, false) // before the link can fail, so that it fails for this call
 	h.links[l] = true
 	if h.cfg.DialPerCall {
 		c.own.Store(l)
