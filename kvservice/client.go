@@ -188,11 +188,11 @@ func (l *clientLoop) carryOut() {
 func (l *clientLoop) call(call *clerk.Call) {
 	switch {
 	case call.Put != nil:
-		startCall(l, call, "KVServer.Put", call.Put, (*clerk.Clerk).PutReplied)
+		startCall(l, call, putMethod, call.Put, (*clerk.Clerk).PutReplied)
 	case call.Get != nil:
-		startCall(l, call, "KVServer.Get", call.Get, (*clerk.Clerk).GetReplied)
+		startCall(l, call, getMethod, call.Get, (*clerk.Clerk).GetReplied)
 	default:
-		startCall(l, call, "KVServer.Scan", call.Scan, (*clerk.Clerk).ScanReplied)
+		startCall(l, call, scanMethod, call.Scan, (*clerk.Clerk).ScanReplied)
 	}
 }
 

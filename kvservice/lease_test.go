@@ -45,7 +45,8 @@ func TestServerThatStoodStillDoesNotAnswerByLease(t *testing.T) {
 	b := startServer(t, m, filepath.Join(dir, "b"), leases)
 	query, err := store.GetQuery(&tandem.GetArgs{Key: "x"}, a.limits)
 	require.NoError(t, err)
-	read := &waiter{request: replica.Request{Kind: replica.Read, Payload: query}, answer: make(chan replica.Reply, 1)}
+	read := replica.Request{Kind: replica.Read, Payload: query}
+	answer := make(chan replica.Reply, 1)
 
 	stopped, goOn := make(chan bool, 1), make(chan struct{})
 	stop := func(l *loop) {
@@ -56,7 +57,7 @@ func TestServerThatStoodStillDoesNotAnswerByLease(t *testing.T) {
 		}
 		select {
 		case <-goOn:
-			l.submit(read) // as it wakes, before it looks at the clock again
+			l.submit(&read, waiter{answer: answer}) // as it wakes, before it looks at the clock again
 		case <-a.ctx.Done():
 		}
 	}
@@ -72,7 +73,7 @@ func TestServerThatStoodStillDoesNotAnswerByLease(t *testing.T) {
 	c.Put("x", "new")
 	close(goOn)
 	select {
-	case r := <-read.answer:
+	case r := <-answer:
 		require.Equal(t, tandem.ErrWrongServer, r.Err)
 	case <-time.After(20 * time.Second):
 		t.Fatal("no answer, although there is a newer view")

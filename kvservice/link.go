@@ -16,6 +16,9 @@ const (
 	maxLinkBytes = 128 << 20
 )
 
+// inlineBatch is up to how many bytes a batch is encoded on the core's goroutine.
+const inlineBatch = 64 << 10
+
 // Batch is the argument and the reply of KVServer.Replicate: the messages that
 // one server has for another.
 type Batch struct {
@@ -24,11 +27,32 @@ type Batch struct {
 	arrival *arrival // at the receiving end, set in the order of arrival
 }
 
+func (b *Batch) size() int {
+	n := 0
+	for i := range b.Messages {
+		n += b.Messages[i].Size()
+	}
+	return n
+}
+
 // arrival is a Replicate call that waits for the core to have seen it.
 type arrival struct {
 	from    string
 	replies []replica.Message
-	done    chan struct{} // closed when replies is complete
+
+	done chan struct{} // closed when replies is complete, if net/rpc carries the call out
+	h    *handler      // or else whom to answer
+	seq  uint64
+}
+
+// answerArrival answers a Replicate call with what the core had to say to it.
+func (l *loop) answerArrival(a *arrival) {
+	if a.done != nil {
+		close(a.done)
+		return
+	}
+	a.h.conn.Answer(a.seq, &Batch{Messages: a.replies}, nil)
+	l.toFlush(a.h)
 }
 
 // linkName: a peer, and which of its two connections. Chunks of a transfer have
@@ -100,7 +124,11 @@ func (l *loop) call(k *link, batch *Batch) {
 	s := l.server
 	k.lastCall++
 	n := k.lastCall
-	p, err := rpcnet.Start(s.transport.Lane(k.name.lane), k.name.addr, "KVServer.Replicate", batch,
+	send := rpcnet.Queue[Batch]
+	if batch.size() > inlineBatch {
+		send = rpcnet.Start[Batch] // let another goroutine encode it
+	}
+	p, err := send(s.transport.Lane(k.name.lane), k.name.addr, replicateMethod, batch,
 		func(reply *Batch, err error) {
 			s.postNews(func(l *loop) { l.returned(k, n, reply, err) })
 		})

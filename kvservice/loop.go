@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/tandemkv/tandem"
@@ -18,9 +19,22 @@ const (
 	maxStep      = 512  // events in one batch, so that effects do not wait for long
 )
 
-// event is what the core is stepped with: a closure over it, run on the core's
-// goroutine.
-type event func(*loop)
+// event is what the core is stepped with, on the core's goroutine: a request, or
+// whatever else the function does.
+type event struct {
+	do func(*loop)
+
+	request replica.Request // if do is nil
+	waiter  waiter
+}
+
+func (e *event) step(l *loop) {
+	if e.do != nil {
+		e.do(l)
+		return
+	}
+	l.submit(&e.request, e.waiter)
+}
 
 // loop is what the core's goroutine owns.
 type loop struct {
@@ -30,8 +44,13 @@ type loop struct {
 
 	started time.Time
 
-	waiters map[uint64]*waiter // by request id
-	lastID  uint64
+	waiters waiters
+	// What was taken from the inboxes, and how much of it has been done.
+	urgent, todo         []event
+	urgentDone, todoDone int
+
+	replies  replies
+	answered []*handler // connections with answers to be sent
 
 	arrivals []*arrival // Replicate calls of this batch, to be answered with its messages
 	links    map[linkName]*link
@@ -63,7 +82,6 @@ func (l *loop) init(s *KVServer, machine *store.Store) {
 	cfg.Self, cfg.Machine, cfg.Observer = s.self, machine, s.observer()
 	l.core = replica.New(cfg)
 	l.tick = sysmonitor.PingInterval / ticksPerPing
-	l.waiters = make(map[uint64]*waiter)
 	l.links = make(map[linkName]*link)
 }
 
@@ -108,14 +126,12 @@ func (s *KVServer) run() {
 			for range ticksUntil(now, &ticked, l.tick) {
 				l.core.Tick()
 			}
-		case e := <-s.news:
+		case <-s.bell:
+			// Others that have something to say go first: then it is done with
+			// together. If there are none, this costs nothing.
+			runtime.Gosched()
 			l.tellTime()
-			e(l)
-			l.drain(s.news, s.inbox)
-		case e := <-s.inbox:
-			l.tellTime()
-			e(l)
-			l.drain(s.news, s.inbox)
+			l.drain()
 		}
 		l.carryOut()
 		if l.tick != tick {
@@ -146,30 +162,47 @@ func (s *KVServer) fail(broken *tandem.InvariantError) {
 	go s.Kill() // it waits for this goroutine, so it needs one of its own
 }
 
-// drain runs the events that have arrived meanwhile, so that their effects share
-// messages. News comes first: an answer of the backup's that waited behind a
-// second's worth of requests would look like silence (rule V8). It takes a tick at
-// most, since pings wait for it, too (rule V2): some hundred large requests together
-// take longer than a server may be silent.
-func (l *loop) drain(news, inbox chan event) {
+// drain runs the events that have arrived, so that their effects share messages. News
+// comes first: an answer of the backup's that waited behind a second's worth of requests
+// would look like silence (rule V8). It takes a tick at most, since pings wait for it,
+// too (rule V2): some hundred large requests together take longer than a server may be
+// silent.
+func (l *loop) drain() {
 	began := time.Now()
-	for range maxStep {
-		var e event
-		select {
-		case e = <-news:
-		default:
-			select {
-			case e = <-news:
-			case e = <-inbox:
-			default:
-				return
-			}
+	for n := 1; ; n++ {
+		e := l.next()
+		if e == nil {
+			return
 		}
-		e(l)
-		if time.Since(began) > l.tick {
+		e.step(l)
+		*e = event{} // its array is used again, and keeps nothing alive
+		if n == maxStep || (n%timeLook == 0 && time.Since(began) > l.tick) {
+			l.server.news.ring() // there may be more
 			return
 		}
 	}
+}
+
+// timeLook is after how many events drain looks at the time. One may take as long as
+// a large value does; that many do not take a tick more than that.
+const timeLook = 4
+
+// next returns the event to be done next, nil if there is none.
+func (l *loop) next() *event {
+	if l.urgentDone == len(l.urgent) && l.server.news.waits() {
+		l.urgent, l.urgentDone = l.server.news.take(l.urgent), 0
+	}
+	if l.urgentDone < len(l.urgent) {
+		l.urgentDone++
+		return &l.urgent[l.urgentDone-1]
+	}
+	if l.todoDone == len(l.todo) {
+		if l.todo, l.todoDone = l.server.inbox.take(l.todo), 0; len(l.todo) == 0 {
+			return nil
+		}
+	}
+	l.todoDone++
+	return &l.todo[l.todoDone-1]
 }
 
 // carryOut does what the core asks for. This server keeps nothing on disk, so
@@ -204,10 +237,17 @@ func (l *loop) carryOut() {
 		}
 	}
 	for _, a := range l.arrivals {
-		close(a.done)
+		l.answerArrival(a)
 	}
 	clear(l.arrivals)
 	l.arrivals = l.arrivals[:0]
+	l.server.transport.Flush() // first, for answers wait for what the backup says
+	for i, h := range l.answered {
+		h.answered = false
+		h.conn.Flush()
+		l.answered[i] = nil
+	}
+	l.answered = l.answered[:0]
 }
 
 func (l *loop) leave(left chan struct{}) {

@@ -232,5 +232,6 @@ func (o *options) transport(name string) *rpcnet.Transport {
 		StallTimeout: stallTimeout,
 		MaxFrame:     o.limits.frame(),
 		Faults:       o.faults,
+		Compact:      compactMethods,
 	})
 }

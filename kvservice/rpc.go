@@ -10,20 +10,17 @@ import (
 	"github.com/tandemkv/tandem/kvservice/store"
 )
 
-// handler serves the RPCs of one connection. net/rpc calls its methods on a
-// goroutine each.
+// handler serves the RPCs of one connection. What comes in compact frames it takes
+// itself (direct.go); of the rest net/rpc calls its methods on a goroutine each.
 type handler struct {
 	server *KVServer
 	conn   *rpcnet.Conn
 
 	mu      sync.Mutex
 	charges map[any]int // bytes that large replies take until they have left
-}
 
-// waiter is an RPC that waits for the core's answer.
-type waiter struct {
-	request replica.Request
-	answer  chan replica.Reply // room for one
+	direct        // used by the connection's reading goroutine
+	answered bool // owned by the core's goroutine: the connection is to be flushed
 }
 
 var errGone = errors.New("the caller is gone")
@@ -32,45 +29,19 @@ var errGone = errors.New("the caller is gone")
 // the caller does.
 func (h *handler) submit(req replica.Request) (replica.Reply, error) {
 	s := h.server
-	w := &waiter{request: req, answer: make(chan replica.Reply, 1)}
-	if !s.post(func(l *loop) { l.submit(w) }) {
+	answer := make(chan replica.Reply, 1)
+	if !s.inbox.post(event{request: req, waiter: waiter{handler: h, answer: answer}}) {
 		return replica.Reply{}, ErrStopped
 	}
 	select {
-	case r := <-w.answer:
+	case r := <-answer:
 		return r, nil
 	case <-h.conn.Done():
-		s.post(func(l *loop) { l.forget(w) })
+		s.post(func(l *loop) { l.forget(h, answer) })
 		return replica.Reply{}, errGone
 	case <-s.ctx.Done():
 		return replica.Reply{}, ErrStopped
 	}
-}
-
-func (l *loop) submit(w *waiter) {
-	l.lastID++
-	w.request.ID = l.lastID
-	l.waiters[l.lastID] = w
-	l.core.Submit(w.request)
-}
-
-func (l *loop) forget(w *waiter) {
-	if _, ok := l.waiters[w.request.ID]; ok {
-		delete(l.waiters, w.request.ID)
-		l.core.Forget(w.request.ID)
-		return
-	}
-	r := <-w.answer // it came too late to be taken
-	l.server.answersGone.Add(int64(len(r.Payload)))
-}
-
-func (l *loop) reply(r replica.Reply) {
-	if w, ok := l.waiters[r.ID]; ok {
-		delete(l.waiters, r.ID)
-		w.answer <- r
-		return
-	}
-	l.server.answersGone.Add(int64(len(r.Payload)))
 }
 
 // smallAnswer is below which a reply counts as gone once it is given, in bytes:
@@ -124,6 +95,13 @@ func code(err error) tandem.Err {
 	return tandem.ErrBadRequest
 }
 
+func updateRequest(args *tandem.PutArgs, command []byte) replica.Request {
+	return replica.Request{
+		Kind: replica.Update, Payload: command,
+		Session: args.Session, Number: args.Number, Target: args.Target,
+	}
+}
+
 // Put is the RPC for every update.
 func (h *handler) Put(args *tandem.PutArgs, reply *tandem.PutReply) error {
 	command, err := store.PutCommand(args, h.server.limits)
@@ -131,10 +109,7 @@ func (h *handler) Put(args *tandem.PutArgs, reply *tandem.PutReply) error {
 		*reply = tandem.PutReply{Err: code(err), Outcome: tandem.DidNotRun}
 		return nil
 	}
-	r, err := h.submit(replica.Request{
-		Kind: replica.Update, Payload: command,
-		Session: args.Session, Number: args.Number, Target: args.Target,
-	})
+	r, err := h.submit(updateRequest(args, command))
 	if err != nil {
 		return err
 	}
@@ -198,12 +173,14 @@ func (h *handler) Arrived(_ string, args any) {
 	if !ok {
 		return
 	}
-	a := &arrival{done: make(chan struct{})}
-	if len(b.Messages) > 0 {
-		a.from = b.Messages[0].From.Addr
+	b.arrival = &arrival{done: make(chan struct{})}
+	h.arrive(b.arrival, b.Messages)
+}
+
+func (h *handler) arrive(a *arrival, messages []replica.Message) {
+	if len(messages) > 0 {
+		a.from = messages[0].From.Addr
 	}
-	b.arrival = a
-	messages := b.Messages
 	h.server.postNews(func(l *loop) {
 		l.arrivals = append(l.arrivals, a)
 		for i := range messages {

@@ -46,8 +46,9 @@ type KVServer struct {
 	// in bytes.
 	answersGone atomic.Int64
 
-	news     chan event      // from peers and the view service
-	inbox    chan event      // from everybody else
+	news     *mailbox[event] // from peers and the view service
+	inbox    *mailbox[event] // from everybody else
+	bell     chan struct{}   // of both
 	ctx      context.Context // ends when the server is to stop at once
 	halt     context.CancelFunc
 	stopOnce sync.Once
@@ -106,10 +107,10 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 		at:      at,
 		log:     o.logger.With("server", name),
 		monitor: monitor,
-		news:    make(chan event, inboxSize),
-		inbox:   make(chan event, inboxSize),
+		bell:    make(chan struct{}, 1),
 		gone:    make(chan struct{}),
 	}
+	s.news, s.inbox = newMailbox[event](s.bell, inboxSize), newMailbox[event](s.bell, inboxSize)
 	peers := o
 	peers.dial = s.motion.dial(o.dial)
 	s.transport = peers.transport(name)
@@ -222,6 +223,8 @@ func (s *KVServer) Done() <-chan struct{} { return s.gone }
 func (s *KVServer) Kill() {
 	s.stopOnce.Do(func() {
 		s.halt()
+		s.news.close()
+		s.inbox.close()
 		s.rpc.Close()
 		s.transport.Close()
 		s.monitor.Close()
@@ -287,22 +290,8 @@ func (s *KVServer) Close() error {
 
 // post hands an event to the core, waiting for room. It returns false if the
 // server stops first; the event may then be lost.
-func (s *KVServer) post(e event) bool { return s.postTo(s.inbox, e) }
+func (s *KVServer) post(do func(*loop)) bool { return s.inbox.post(event{do: do}) }
 
 // postNews is post for what the view service and the other servers say. It does
 // not wait behind requests.
-func (s *KVServer) postNews(e event) bool { return s.postTo(s.news, e) }
-
-func (s *KVServer) postTo(inbox chan event, e event) bool {
-	select {
-	case <-s.ctx.Done():
-		return false
-	default:
-	}
-	select {
-	case inbox <- e:
-		return true
-	case <-s.ctx.Done():
-		return false
-	}
-}
+func (s *KVServer) postNews(do func(*loop)) bool { return s.news.post(event{do: do}) }

@@ -112,6 +112,9 @@ func (c *Conn) serve() {
 		}
 	}()
 	dispatch.ServeCodec(codec{c}) // until reading fails and all handlers have returned
+	if c.direct != nil {
+		c.direct.Gone()
+	}
 	<-writer
 	c.cut(nil)
 	c.report()

@@ -84,6 +84,9 @@ type Direct interface {
 	// Served is called when no further call has come whole, before the goroutine
 	// waits for one: what Serve has collected should go on its way.
 	Served()
+	// Gone is called once, when the connection is done for and nothing more will be
+	// read. Answers still given reach nobody.
+	Gone()
 }
 
 // Releaser is implemented by receivers that account for the memory that replies
