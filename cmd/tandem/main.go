@@ -9,6 +9,7 @@
 //	tandem shell       does the same at a prompt
 //	tandem status      tells who does what in a cluster, and how it is
 //	tandem dump, load  write the whole store to JSON Lines, and read it back
+//	tandem bench       measures it under load, and while servers fail or join
 //	tandem torture     breaks real processes, and judges what clients saw
 //	tandem simulate    runs the protocol in a world that goes wrong, from seeds
 //	tandem search      looks at every state that it can get into, within bounds
@@ -115,7 +116,8 @@ Exit status: 0 yes or done; 1 no, or broken; 2 unknown; 3 failed, nothing was do
 			newDumpCommand(),
 			newLoadCommand(),
 		}},
-		{"check", "Check it:", []*cobra.Command{
+		{"check", "Measure and check it:", []*cobra.Command{
+			newBenchCommand(),
 			newTortureCommand(),
 			newSimulateCommand(),
 			newSearchCommand(),

@@ -41,13 +41,17 @@ func (r reading) String() string {
 	if r.meter.total == 0 {
 		return fmt.Sprintf("%s, %s a second", countOf(r.done, r.meter.what), thousands(uint64(rate)))
 	}
-	part := min(float64(r.done)/float64(r.meter.total), 1)
-	filled := int(part * barWidth)
-	line := fmt.Sprintf("[%s%s] %3d%%  %s", strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled),
-		int(100*part), countOf(r.done, r.meter.what))
+	line := bar(r.done, r.meter.total) + "  " + countOf(r.done, r.meter.what)
 	if r.done > 0 && r.done < r.meter.total {
 		left := max(1, float64(r.meter.total-r.done)/rate) // whole seconds are near enough
 		line += ", " + shortDuration(time.Duration(left)*time.Second) + " left"
 	}
 	return line
+}
+
+// bar draws how far it is, and tells it in percent.
+func bar(done, total uint64) string {
+	part := min(float64(done)/float64(max(total, 1)), 1)
+	filled := int(part * barWidth)
+	return fmt.Sprintf("[%s%s] %3d%%", strings.Repeat("=", filled), strings.Repeat(" ", barWidth-filled), int(100*part))
 }

@@ -84,12 +84,13 @@ func (r *Running) fill(ctx context.Context) error {
 
 // ReadBack has the clients stand still, once they have had their answers, and looks
 // whether everything is there that was acknowledged: all keys, or those that were written
-// since the last time. What it finds is in Violations. In an open loop arrivals go on
-// meanwhile, and are late. The error is that of a read that failed, or of not having been
+// since the last time. What it finds is in Violations. The time that it takes is in no
+// client's gap; in an open loop arrivals go on meanwhile, and are late. The error is that of a read that failed, or of not having been
 // done in the time that Load.Patience tells of.
 func (r *Running) ReadBack(ctx context.Context, all bool) error {
 	r.gate.Lock()
 	defer r.gate.Unlock()
+	defer r.rested()
 	var which []int
 	for i := range r.keys.states {
 		if s := &r.keys.states[i]; all || s.touched {
@@ -104,10 +105,42 @@ func (r *Running) ReadBack(ctx context.Context, all bool) error {
 		if i < len(which) {
 			return r.keys.readBack(ctx, c, which[i], &r.found)
 		}
-		return r.workers[i-len(which)].extras.readBack(ctx, c, &r.found)
+		return r.workers[i-len(which)].extras.readBack(ctx, c, all, &r.found)
 	})
 	if err != nil {
 		return errors.Join(r.Err(), fmt.Errorf("load %s: read back: %w", r.system.Name(), err))
+	}
+	return nil
+}
+
+// rested notes that no client had anything to do up to now.
+func (r *Running) rested() {
+	now := time.Now()
+	for _, s := range r.shards {
+		s.rested(now)
+	}
+	r.silence.rested(now)
+}
+
+// Clean removes what the load has put, after it was stopped. The error is that of a
+// client that cannot, or of the first key that could not be removed.
+func (r *Running) Clean(ctx context.Context) error {
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	names := append([]string(nil), r.keys.keys...)
+	for _, w := range r.workers {
+		names = append(names, w.extras.keys()...)
+	}
+	err := r.each(ctx, "clean up", len(names), func(ctx context.Context, c Client, i int) error {
+		e, ok := c.(Extended)
+		if !ok {
+			return errors.New("it cannot delete")
+		}
+		_, err := e.Delete(ctx, names[i])
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("load %s: clean up: %w", r.system.Name(), err)
 	}
 	return nil
 }

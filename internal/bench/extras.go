@@ -18,6 +18,7 @@ type extras struct {
 	size   int    // of a full ledger, in entries
 
 	ledgers []ledger // the last is appended to; those before are complete
+	checked int      // how many of those before have been read back
 	chain   chain
 	mortal  mortal
 }
@@ -95,7 +96,7 @@ type chain struct {
 func (e *extras) putHash(ctx context.Context, c Extended, found *found) error {
 	h := &e.chain
 	if h.key == "" || h.unknown {
-		*h = chain{key: fmt.Sprintf("chain-%s-%d", e.name, h.links), links: h.links + 1}
+		*h = chain{key: e.chainKey(h.links), links: h.links + 1}
 	}
 	old, err := c.PutHash(ctx, h.key, e.filler)
 	if err != nil {
@@ -145,7 +146,7 @@ type mortal struct {
 func (e *extras) putOrDelete(ctx context.Context, c Extended, found *found) (Kind, error) {
 	m := &e.mortal
 	if m.key == "" || m.unknown {
-		*m = mortal{key: fmt.Sprintf("mortal-%s-%d", e.name, m.lives), lives: m.lives + 1}
+		*m = mortal{key: e.mortalKey(m.lives), lives: m.lives + 1}
 	}
 	kind, was, err := Put, true, error(nil)
 	if m.there {
@@ -181,12 +182,33 @@ func (m *mortal) readBack(ctx context.Context, c Client, found *found) error {
 	return nil
 }
 
-// readBack looks at all of them.
-func (e *extras) readBack(ctx context.Context, c Client, found *found) error {
-	for i := range e.ledgers {
-		if err := e.ledgers[i].readBack(ctx, c, found); err != nil {
+// readBack looks at all of them, or at those that were written since the last time.
+func (e *extras) readBack(ctx context.Context, c Client, all bool, found *found) error {
+	if all {
+		e.checked = 0
+	}
+	for ; e.checked < len(e.ledgers); e.checked++ {
+		if err := e.ledgers[e.checked].readBack(ctx, c, found); err != nil {
 			return err
 		}
 	}
+	e.checked = max(0, e.checked-1) // the last is not complete
 	return errors.Join(e.chain.readBack(ctx, c, e.filler, found), e.mortal.readBack(ctx, c, found))
 }
+
+// keys returns the keys that there may be.
+func (e *extras) keys() (names []string) {
+	for i := range e.ledgers {
+		names = append(names, e.ledgers[i].key)
+	}
+	for i := range e.chain.links {
+		names = append(names, e.chainKey(i))
+	}
+	for i := range e.mortal.lives {
+		names = append(names, e.mortalKey(i))
+	}
+	return names
+}
+
+func (e *extras) chainKey(i int) string  { return fmt.Sprintf("chain-%s-%d", e.name, i) }
+func (e *extras) mortalKey(i int) string { return fmt.Sprintf("mortal-%s-%d", e.name, i) }

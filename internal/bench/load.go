@@ -54,6 +54,10 @@ type Load struct {
 	ValueSize int    `json:"value_size"`
 	Seed      uint64 `json:"seed"` // of what is drawn
 
+	// Clean has Run remove all keys in the end, by clients that must be Extended. Otherwise
+	// they stay, and the next load puts its own in their place.
+	Clean bool `json:"clean"`
+
 	// Patience is how long operations that are under way at the end are waited for;
 	// default 10 s. It also bounds the reading back of each client's keys, which is given
 	// as much again for every 10000 keys.

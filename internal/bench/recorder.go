@@ -63,7 +63,8 @@ type Failures struct {
 	First     string `json:"first,omitempty"`
 }
 
-func (f *Failures) add(o Failures) {
+// Add adds those of another window.
+func (f *Failures) Add(o Failures) {
 	f.DidNotRun += o.DidNotRun
 	f.Unknown += o.Unknown
 	if f.First == "" {
@@ -85,6 +86,9 @@ func (s *silence) answered(at time.Time) {
 	for old := s.longest.Load(); gap > old && !s.longest.CompareAndSwap(old, gap); old = s.longest.Load() {
 	}
 }
+
+// rested notes that the clients did nothing up to now.
+func (s *silence) rested(now time.Time) { s.last.Store(int64(now.Sub(s.start))) }
 
 // cut returns the longest silence since the last cut, that up to now included.
 func (s *silence) cut(now time.Time) time.Duration {
@@ -126,7 +130,7 @@ func (s *shard) answered(client int, k Kind, meant, began, ended time.Time) {
 func (s *shard) failed(k Kind, f Failures) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tally.failed[k].add(f)
+	s.tally.failed[k].Add(f)
 }
 
 // cut returns the tally of the window that ends, and begins another, which ends at a
@@ -144,6 +148,15 @@ func (s *shard) cut(now, limit time.Time) *tally {
 	}
 	s.began, s.limit, s.tally = now, limit, new(tally)
 	return t
+}
+
+// rested notes that the clients did nothing up to now.
+func (s *shard) rested(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.last {
+		s.last[i] = now
+	}
 }
 
 // waited returns the longest that a client has been without an answer up to now, and
@@ -165,7 +178,7 @@ func (s *shard) waited(now time.Time) (longest time.Duration, oldest time.Time) 
 func (t *tally) merge(o *tally) {
 	for k := range t.latencies {
 		t.latencies[k].merge(&o.latencies[k])
-		t.failed[k].add(o.failed[k])
+		t.failed[k].Add(o.failed[k])
 	}
 	t.served.merge(&o.served)
 	for i, s := range o.slots {

@@ -12,6 +12,9 @@ import (
 // keysMax bounds the keys: their numbers stand in ten digits.
 const keysMax = 1_000_000_000
 
+// KeySize is the bytes of a key that is read and put.
+const KeySize = 16
+
 // registers are the keys that are read and put. Each has one writer, which writes
 // numbers that grow by one.
 type registers struct {

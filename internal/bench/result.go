@@ -57,7 +57,7 @@ type Latency struct {
 func (w *Window) FailuresOf() Failures {
 	var all Failures
 	for _, f := range w.Failures {
-		all.add(f)
+		all.Add(f)
 	}
 	return all
 }

@@ -47,6 +47,11 @@ func Run(ctx context.Context, s System, l Load, progress func(Progress)) (*Resul
 	if err := r.ReadBack(ctx, true); err != nil {
 		return nil, err
 	}
+	if l.Clean {
+		if err := r.Clean(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return &Result{System: s.Name(), Load: r.load, Window: *w, Violations: r.Violations()}, nil
 }
 
@@ -206,6 +211,9 @@ func (r *Running) fail(err error) {
 	r.mu.Unlock()
 	r.stop()
 }
+
+// Load returns what was asked for, with the defaults filled in.
+func (r *Running) Load() Load { return r.load }
 
 // Stop lets no client begin another operation. It does not wait.
 func (r *Running) Stop() { r.stop() }
