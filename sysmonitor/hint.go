@@ -3,6 +3,7 @@ package sysmonitor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"syscall"
@@ -28,7 +29,8 @@ const (
 	persistentAfter = 2
 	// dialsMax is how often a server's address is dialled after a hint. A process
 	// that ends closes its sockets one after the other, and may still accept a
-	// connection for that long; it then closes with the rest, and the next dial tells.
+	// connection for that long; it is then reset with the rest, in the middle of the
+	// dial or later, and the next dial tells.
 	dialsMax = 3
 )
 
@@ -53,10 +55,13 @@ func (v *service) watch(args *tandem.PingArgs) {
 	v.server.serving.Go(func() {
 		reachable := v.server.reaches(who.Addr, v.conn.Done())
 		<-v.conn.Done()
-		if !v.server.owner.post(event{hint: who}, nil) || !reachable {
+		if !v.server.owner.post(event{hint: who}, nil) {
 			return
 		}
-		if v.server.isGone(who.Addr) {
+		gone := reachable && v.server.isGone(who.Addr)
+		v.server.log.Debug("the connection of a server's closed", "rule", "V7", "server", who.Addr,
+			"incarnation", fmt.Sprintf("%x", who.Incarnation), "reachable", reachable, "gone", gone)
+		if gone {
 			v.server.owner.post(event{gone: &ended{who, v.lastSeq()}}, nil)
 		}
 	})
@@ -95,11 +100,11 @@ func (v *service) lastSeq() uint64 {
 // hintTime is how long a server has to ping again after a hint.
 func (s *MonitorServer) hintTime() time.Duration { return hintPings * s.opts.pingInterval }
 
-// reaches reports whether a server can be dialled, which is tried until done is
-// closed.
+// reaches reports whether a server can be dialled. It gives up when done is closed.
 func (s *MonitorServer) reaches(addr string, done <-chan struct{}) bool {
-	ctx, cancel := s.until(done)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	s.endWith(ctx, cancel, done)
 	conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)
 	if err != nil {
 		return false
@@ -111,14 +116,17 @@ func (s *MonitorServer) reaches(addr string, done <-chan struct{}) bool {
 // isGone reports whether nobody listens at a server's address any more. It asks for no
 // longer than the server has to ping again: whatever is found later changes nothing.
 func (s *MonitorServer) isGone(addr string) bool {
-	ctx, cancel := s.until(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), s.hintTime())
 	defer cancel()
+	s.endWith(ctx, cancel, nil)
 	for range dialsMax {
 		conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)
-		if err != nil {
+		switch {
+		case err == nil:
+			awaitEnd(ctx, conn)
+		case !errors.Is(err, syscall.ECONNRESET):
 			return isRefusal(err)
 		}
-		awaitEnd(ctx, conn)
 		if ctx.Err() != nil {
 			return false
 		}
@@ -126,19 +134,16 @@ func (s *MonitorServer) isGone(addr string) bool {
 	return false
 }
 
-// until returns a context that ends with the server, when done is closed, or after
-// the time that a hint gives.
-func (s *MonitorServer) until(done <-chan struct{}) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.Background(), s.hintTime())
+// endWith has a context end when the service does, or done is closed.
+func (s *MonitorServer) endWith(ctx context.Context, cancel context.CancelFunc, done <-chan struct{}) {
 	s.serving.Go(func() {
-		defer cancel()
 		select {
 		case <-done:
 		case <-s.quit:
 		case <-ctx.Done():
 		}
+		cancel()
 	})
-	return ctx, cancel
 }
 
 // awaitEnd waits until the peer closes a connection, or ctx ends, and closes it.

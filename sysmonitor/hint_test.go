@@ -202,6 +202,8 @@ func TestOnlyRefusalsCount(t *testing.T) {
 		"too many wait already":     {[]error{syscall.EAGAIN}, false},
 		"no such name":              {[]error{errors.New("no such host")}, false},
 		"accepted by the kernel":    {[]error{nil, refused}, true},
+		"reset while it is dialled": {[]error{syscall.ECONNRESET, refused}, true},
+		"resets whoever comes":      {[]error{syscall.ECONNRESET, nil, syscall.ECONNRESET}, false},
 		"accepts no more":           {[]error{nil, nil, nil}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
