@@ -148,6 +148,9 @@ func (d lottery) replica(o *Options) {
 	if d.maybe(0.2) {
 		o.Replica.MaxAnswerBytes = d.among(1, 60)
 	}
+	if d.maybe(0.6) {
+		o.Replica.TransferRestBytes = d.among(1, 400)
+	}
 }
 
 func (d lottery) limits(o *Options) {

@@ -69,6 +69,11 @@ func (m *machine) Empty() replica.Machine {
 	return &machine{m.Store.Empty().(*store.Store), m.s}
 }
 
+// Clone implements replica.Machine.
+func (m *machine) Clone() replica.Machine {
+	return &machine{m.Store.Clone().(*store.Store), m.s}
+}
+
 // Read implements replica.Machine. In front of the answer it puts the index that
 // it saw: not every value read is answered, nor in that order (rule R3).
 func (m *machine) Read(query []byte) []byte {

@@ -7,13 +7,16 @@ type upstream struct {
 	installed bool   // has installed this epoch's transfer (rules L1, T3)
 	seen      uint64 // the highest Seq that was seen
 
-	// A transfer on its way in: of the whole state, which staging takes in, or of
-	// the missing entries (rule T4).
+	// A transfer on its way in: of the whole state, or of the missing entries (rule
+	// T4). Staging is the state that it makes, so far as of end.
 	staging   Machine
 	told      bool // told the primary what this server holds
 	delta     bool
-	entries   []Entry
+	entries   []Entry // of a delta
 	snapIndex uint64
+	end       uint64
+	endEpoch  uint64 // of the entry there
+	endTime   int64
 	chunks    uint64 // taken so far
 	sum       uint32
 
@@ -71,47 +74,83 @@ func (r *Replica) takeChunk(m Message) {
 		r.takeDelta(m)
 		return
 	}
-	if u.staging == nil {
-		u.staging, u.snapIndex, u.chunks, u.sum = r.machine.Empty(), m.SnapIndex, 0, 0
-		u.delta, u.entries = false, nil // the primary came to send everything
+	if u.staging == nil || u.delta { // the primary may have come to send everything
+		u.begin(r.machine.Empty(), m.SnapIndex)
+		u.end, u.endEpoch, u.endTime = m.SnapIndex, m.SnapEpoch, m.SnapTime
 	}
 	if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {
 		return // repeated, or ahead of what is missing
 	}
-	if err := u.staging.Load(m.Data); err != nil {
-		r.note("T1", m.SnapIndex, "threw a transfer away: "+err.Error())
-		u.staging = nil
-		u.chunks = 0
+	if why := u.takeIn(m); why != "" {
+		r.note("T1", m.SnapIndex, "threw a transfer away: "+why)
+		u.discard()
 		return
 	}
-	u.sum = crc32.Update(u.sum, castagnoli, m.Data)
+	if m.ChunkLast {
+		r.install()
+	}
+}
+
+// begin makes a transfer on its way in one of which nothing has come.
+func (u *upstream) begin(staging Machine, snapIndex uint64) {
+	u.discard()
+	u.staging, u.snapIndex, u.sum = staging, snapIndex, 0
+}
+
+// discard forgets what has come of a transfer.
+func (u *upstream) discard() {
+	u.staging, u.entries, u.chunks, u.delta = nil, nil, 0, false
+}
+
+// takeIn adds a chunk of the whole state, or of what was ordered while that was sent,
+// and says what is wrong with it.
+func (u *upstream) takeIn(m Message) (why string) {
+	if len(m.Entries) == 0 {
+		if err := u.staging.Load(m.Data); err != nil {
+			return err.Error()
+		}
+		u.sum = crc32.Update(u.sum, castagnoli, m.Data)
+	} else if !u.staging.Loaded() || !u.stage(m.Entries) {
+		return "entries that do not follow it"
+	}
 	u.chunks++
-	if !m.ChunkLast {
-		return
+	if m.ChunkLast && (u.sum != m.ChunkSum || !u.staging.Loaded()) {
+		return "it did not arrive whole"
 	}
-	if u.sum != m.ChunkSum {
-		r.note("T1", m.SnapIndex, "threw a transfer away: it did not arrive whole")
-		u.staging = nil
-		u.chunks = 0
-		return
+	return ""
+}
+
+// stage applies entries to what is staged; false if they do not follow it.
+func (u *upstream) stage(entries []Entry) bool {
+	index, time := u.end, u.endTime
+	for _, e := range entries {
+		if e.Index != index+1 || e.Time < time {
+			return false
+		}
+		index, time = e.Index, e.Time
 	}
-	r.install(m)
+	for _, e := range entries {
+		u.staging.Apply(e)
+		u.end, u.endEpoch, u.endTime = e.Index, e.Epoch, e.Time
+	}
+	u.sum = sumEntries(u.sum, entries)
+	return true
 }
 
 // install replaces everything this server holds by the state transferred.
-func (r *Replica) install(m Message) {
+func (r *Replica) install() {
 	u := &r.upstream
 	r.machine = u.staging
-	u.staging = nil
+	u.discard()
 	u.installed = true
 	r.held = true
 	u.installDurable = false
-	r.log = log{base: m.SnapIndex, baseEpoch: m.SnapEpoch, baseTime: m.SnapTime}
-	r.commit, r.applied, r.durable = m.SnapIndex, m.SnapIndex, 0
+	r.log = log{base: u.end, baseEpoch: u.endEpoch, baseTime: u.endTime}
+	r.commit, r.applied, r.durable = u.end, u.end, 0
 	r.generation++
-	r.out.Keep = &Record{Generation: r.generation, Installed: r.machine.Snapshot(), Base: m.SnapIndex, Last: m.SnapIndex}
+	r.out.Keep = &Record{Generation: r.generation, Installed: r.machine.Snapshot(), Base: u.end, Last: u.end}
 	r.stats.Installs++
-	r.note("T3", m.SnapIndex, "installed a transfer")
+	r.note("T3", u.end, "installed a transfer")
 }
 
 // answerPrimary makes one answer of a kind serve everything that arrived.

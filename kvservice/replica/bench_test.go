@@ -18,6 +18,7 @@ func (null) Tick()                                  {}
 func (null) Snapshot() replica.Snapshot             { return null{} }
 func (null) Empty() replica.Machine                 { return null{} }
 func (null) Load([]byte) error                      { return nil }
+func (null) Loaded() bool                           { return true }
 func (null) Clone() replica.Machine                 { return null{} }
 func (null) AppendState(b []byte) []byte            { return b }
 func (null) Chunk([]byte, int) (chunk, next []byte) { return nil, nil }

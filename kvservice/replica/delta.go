@@ -6,18 +6,13 @@ import (
 	"hash/crc32"
 )
 
-// delta is the entries that a backup lacks, in place of the whole state (rule T4).
-// It is immutable: what the log trims meanwhile is not missing here.
-type delta struct {
-	index   uint64 // the backup's commit index, which they follow
-	epoch   uint64 // of the entry there
-	entries []Entry
-}
+// A transfer of the missing entries (rule T4): what a backup lacks, in place of the
+// whole state.
 
 // offer makes the transfer begin with the question what the backup holds (rule T4).
 // Until it is answered the log keeps all it has, and rule T5 bounds what is added.
 func (r *Replica) offer() {
-	r.peer.transfer = &transfer{offering: true, index: r.log.base}
+	r.peer.transfer = &transfer{offering: true, after: r.log.base}
 	r.note("T4", r.applied, "offers a transfer")
 }
 
@@ -39,16 +34,14 @@ func (r *Replica) decideTransfer(m Message) {
 	case t == nil:
 		return
 	case t.offering:
-		r.peer.transfer = &transfer{delta: r.missing(m.DeltaIndex, m.DeltaEpoch)}
-		if r.peer.transfer.delta == nil {
+		if r.holdsAfter(m.DeltaIndex, m.DeltaEpoch) {
+			r.sendMissing(m.DeltaIndex)
+			r.note("T4", m.DeltaIndex, "begins a transfer of the missing entries")
+		} else {
 			r.sendWhole()
 			r.note("T1", r.applied, "begins a transfer")
-			break
 		}
-		r.asOfApplied()
-		r.stats.Deltas++
-		r.note("T4", m.DeltaIndex, "begins a transfer of the missing entries")
-	case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):
+	case t.snapshot == nil && !r.follows(m.DeltaIndex, m.DeltaEpoch):
 		r.sendWhole()
 		r.note("T4", m.DeltaIndex, "the backup cannot use the missing entries: begins anew with everything")
 	default:
@@ -57,31 +50,33 @@ func (r *Replica) decideTransfer(m Message) {
 	r.peer.progressed()
 }
 
-// missing returns what a backup lacks that has committed the log up to an entry of
-// that epoch, or nil if it has to be sent everything: it holds nothing, or what
-// it lacks is not held here any more, or its log is another one.
-func (r *Replica) missing(index, epoch uint64) *delta {
+// holdsAfter tells whether everything is held that a backup lacks which has committed
+// the log up to an entry of that epoch. Otherwise it has to be sent everything: it holds
+// nothing, or what it lacks is not held here any more, or its log is another one.
+func (r *Replica) holdsAfter(index, epoch uint64) bool {
 	if index == 0 || index < r.log.base || index > r.applied {
-		return nil
+		return false
 	}
-	if own, _ := r.log.stamp(index); own != epoch {
-		return nil
-	}
-	return &delta{index, epoch, r.log.between(index, r.applied)}
+	own, _ := r.log.stamp(index)
+	return own == epoch
 }
 
-// fill puts the entries of the chunk that starts there into a message, and returns
-// where the next one does.
-func (d *delta) fill(m *Message, at *chunkStart, max int) chunkStart {
-	end := at.entry
-	at.size = 0
-	for end < len(d.entries) && (at.size == 0 || at.size+entrySize(d.entries[end]) <= max) {
-		at.size += entrySize(d.entries[end])
-		end++
+// follows tells whether the entries under way follow that entry.
+func (r *Replica) follows(index, epoch uint64) bool {
+	own, _ := r.log.stamp(r.peer.transfer.after)
+	return index == r.peer.transfer.after && epoch == own
+}
+
+// sendMissing makes the transfer one of the entries after an index, at first as far as
+// they are applied.
+func (r *Replica) sendMissing(after uint64) {
+	r.peer.transfer = &transfer{
+		after:  after,
+		lap:    r.log.bytesAfter(after),
+		window: []chunkStart{{beyond: true, after: after}},
 	}
-	m.Delta, m.DeltaIndex, m.DeltaEpoch = true, d.index, d.epoch
-	m.Entries = d.entries[at.entry:end:end]
-	return chunkStart{entry: end, sum: sumEntries(at.sum, m.Entries), done: end == len(d.entries)}
+	r.asOfApplied()
+	r.stats.Deltas++
 }
 
 func sumEntries(sum uint32, entries []Entry) uint32 {
@@ -113,56 +108,59 @@ func (r *Replica) takeOffer(m Message) {
 // when the primary has turned to sending everything, is passed over.
 func (r *Replica) takeDelta(m Message) {
 	u := &r.upstream
-	if u.staging != nil {
+	if u.staging != nil && !u.delta {
 		return
 	}
-	if epoch, _ := r.log.stamp(r.commit); !u.told || m.DeltaIndex != r.commit || m.DeltaEpoch != epoch {
+	epoch, time := r.log.stamp(r.commit)
+	if !u.told || m.DeltaIndex != r.commit || m.DeltaEpoch != epoch {
 		r.throwDelta(m, "they do not follow what is committed here")
 		u.offer = true // what does follow
 		return
 	}
-	if u.chunks == 0 {
-		u.delta, u.snapIndex, u.sum = true, m.SnapIndex, 0
+	if u.staging == nil {
+		u.begin(r.machine.Clone(), m.SnapIndex)
+		u.delta = true
+		u.end, u.endEpoch, u.endTime = r.commit, epoch, time
 	}
 	if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {
 		return // repeated, or ahead of what is missing
 	}
-	for i, e := range m.Entries {
-		if e.Index != r.commit+uint64(len(u.entries)+i)+1 {
-			r.throwDelta(m, "they are not a run of entries")
-			return
-		}
+	if !u.stage(m.Entries) {
+		r.throwDelta(m, "they are not a run of entries")
+		return
 	}
+	r.compare(m.Entries)
 	u.entries = append(u.entries, m.Entries...)
-	u.sum = sumEntries(u.sum, m.Entries)
 	u.chunks++
 	switch {
 	case !m.ChunkLast:
-	case u.sum != m.ChunkSum || r.commit+uint64(len(u.entries)) != m.SnapIndex:
+	case u.sum != m.ChunkSum || u.end < m.SnapIndex:
 		r.throwDelta(m, "they did not arrive whole")
 	default:
-		r.installDelta(m)
+		r.installDelta()
+	}
+}
+
+// compare checks that entries are what this server holds of the same epochs.
+func (r *Replica) compare(entries []Entry) {
+	for _, e := range entries {
+		if own, ok := r.Entry(e.Index); ok && own.Epoch == e.Epoch && !bytes.Equal(own.Payload, e.Payload) {
+			r.broken("I5", "two entries %d of epoch %d differ", e.Index, e.Epoch)
+		}
 	}
 }
 
 // throwDelta throws away what has come, so that the primary starts over.
 func (r *Replica) throwDelta(m Message, why string) {
-	u := &r.upstream
-	u.entries, u.chunks = nil, 0
+	r.upstream.discard()
 	r.note("T4", m.SnapIndex, "threw the missing entries away: "+why)
 }
 
 // installDelta replaces the log above what is committed by the missing entries, at
-// once, and commits them: they were when they were sent. What this server held
-// above may be what nobody committed, and none of it is kept unless it is among
-// them.
-func (r *Replica) installDelta(m Message) {
+// once: they were committed when they were sent. What this server held above may be
+// what nobody committed, and none of it is kept unless it is among them.
+func (r *Replica) installDelta() {
 	u := &r.upstream
-	for _, e := range u.entries {
-		if own, ok := r.Entry(e.Index); ok && own.Epoch == e.Epoch && !bytes.Equal(own.Payload, e.Payload) {
-			r.broken("I5", "two entries %d of epoch %d differ", e.Index, e.Epoch)
-		}
-	}
 	r.log.cut(r.commit)
 	for _, e := range u.entries {
 		r.log.add(e)
@@ -171,16 +169,18 @@ func (r *Replica) installDelta(m Message) {
 	r.generation++
 	// Nothing else waits to be kept: that went out with what this server said it
 	// holds, and it has taken no entry since.
-	r.out.Keep = &Record{Generation: r.generation, Cut: true, Base: r.commit, Entries: u.entries, Last: m.SnapIndex}
-	u.entries = nil
+	r.out.Keep = &Record{Generation: r.generation, Cut: true, Base: r.commit, Entries: u.entries, Last: u.end}
+	r.machine = u.staging
+	r.commit, r.applied = u.end, u.end
+	u.discard()
 	u.installed = true
 	u.installDurable = false
 	r.held = true
 	r.stats.Installs++
 	r.stats.DeltaInstalls++
-	r.note("T4", m.SnapIndex, "installed the missing entries")
-	r.commitTo(m.SnapIndex)
-	if r.applied != m.SnapIndex {
-		r.broken("I12", "installed entries up to %d and applied %d", m.SnapIndex, r.applied)
+	r.note("T4", u.end, "installed the missing entries")
+	if r.log.last() != u.end {
+		r.broken("I12", "installed entries up to %d, and the log ends at %d", u.end, r.log.last())
 	}
+	r.trim()
 }

@@ -63,10 +63,10 @@ func (r *Replica) Audit() error {
 	if p.acknowledged > p.sent || p.rewoundAt > p.sent {
 		return fmt.Errorf("sent %d, acknowledged %d, rewound at %d", p.sent, p.acknowledged, p.rewoundAt)
 	}
-	if t := p.transfer; t != nil && t.offering && t.index < r.log.base {
-		return fmt.Errorf("offers a transfer and has trimmed up to %d, not %d", r.log.base, t.index)
+	if t := p.transfer; t != nil && t.offering && t.after < r.log.base {
+		return fmt.Errorf("offers a transfer and has trimmed up to %d, not %d", r.log.base, t.after)
 	}
-	if t := p.transfer; t != nil && !t.offering && (t.sent < t.taken || t.sent >= t.taken+uint64(len(t.window)) || t.index < r.log.base) {
+	if t := p.transfer; t != nil && !t.offering && (t.index < t.after || t.end < t.index || t.sent < t.taken || t.sent >= t.taken+uint64(len(t.window)) || t.after < r.log.base) {
 		return fmt.Errorf("transfer of %d: taken %d, sent %d, window of %d, base %d", t.index, t.taken, t.sent, len(t.window), r.log.base)
 	}
 	return nil

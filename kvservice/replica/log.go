@@ -53,7 +53,7 @@ func (r *Replica) Durable(generation, index uint64) {
 		r.durable = index
 		u.forward = u.installed // rule L2: the backup has more than it had said
 	}
-	u.installDurable = u.installed && r.durable >= u.snapIndex
+	u.installDurable = u.installed && r.durable >= u.end
 	r.advance()
 	r.check()
 }
@@ -96,7 +96,7 @@ func (r *Replica) trim() {
 	l, floor := &r.log, r.applied
 	switch {
 	case r.peer.transfer != nil:
-		floor = min(floor, r.peer.transfer.index)
+		floor = min(floor, r.peer.transfer.after)
 	case r.authority == Joint:
 		floor = min(floor, r.peer.match)
 	}

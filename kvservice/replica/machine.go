@@ -37,6 +37,9 @@ type Machine interface {
 	Empty() Machine
 	// Load adds a snapshot's next chunk. After an error the machine is useless.
 	Load(chunk []byte) error
+	// Loaded tells whether a whole snapshot has been loaded, so that entries may be
+	// applied.
+	Loaded() bool
 	// Clone returns a machine that is equal and independent.
 	Clone() Machine
 	// AppendState appends a canonical encoding of the replicated state: equal

@@ -29,6 +29,7 @@ func TestRandomHistories(t *testing.T) {
 			MaxTransferBytes:   small(400, 1<<20),
 			ChunkBytes:         small(16, 60, 1<<20),
 			ChunkWindow:        small(1, 3),
+			TransferRestBytes:  small(1, 100, 1<<20),
 			MaxEntriesToRetain: small(1, 3, 1000),
 			MaxBytesToRetain:   small(200, 1<<20),
 			WholeTransfers:     r.IntN(5) == 0,

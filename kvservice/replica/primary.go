@@ -64,7 +64,7 @@ func (r *Replica) lag() (entries uint64, bytes int) {
 	}
 	from := r.peer.match
 	if t := r.peer.transfer; t != nil {
-		if from = t.index; t.offering {
+		if from = t.end; t.offering {
 			from = r.applied // which it will bring, once that is decided
 		}
 	}

@@ -129,6 +129,8 @@ func (m *recorder) Load(chunk []byte) error {
 	return nil
 }
 
+func (m *recorder) Loaded() bool { return true }
+
 func (m *recorder) Clone() replica.Machine {
 	c := *m
 	c.history = slices.Clone(m.history)

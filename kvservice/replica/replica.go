@@ -56,8 +56,12 @@ type Config struct {
 	// (AnswersGone), in bytes; beyond it requests wait, and one reply may exceed
 	// it. Default 0: no bound, and nobody need call AnswersGone.
 	MaxAnswerBytes int
-	ChunkBytes     int // of one chunk of a transfer; default 256 KiB
-	ChunkWindow    int // chunks sent and not yet taken; default 4
+	ChunkBytes     int // of one chunk of a transfer; default 64 KiB
+	ChunkWindow    int // chunks sent and not yet taken; default 16
+	// TransferRestBytes is how much of what is ordered while a transfer runs may be
+	// left for forwards, on which commits wait (rule A4); more goes with the
+	// transfer, as far as the backup is fast enough. Default 64 KiB.
+	TransferRestBytes int
 	// MaxEntriesToRetain and MaxBytesToRetain bound the entries that stay in the
 	// log when they are applied and acknowledged, for a server that returns (rule
 	// T4). Defaults 1024 and MaxForwardBytes.
@@ -102,8 +106,9 @@ func (c *Config) setDefaults() {
 		{&c.MaxTransferBytes, 64 << 20},
 		{&c.MaxWaiting, 16384},
 		{&c.MaxWaitingBytes, 64 << 20},
-		{&c.ChunkBytes, 256 << 10},
-		{&c.ChunkWindow, 4},
+		{&c.ChunkBytes, 64 << 10},
+		{&c.ChunkWindow, 16},
+		{&c.TransferRestBytes, 64 << 10},
 		{&c.MaxEntriesToRetain, 1024},
 	} {
 		if *d.value == 0 {

@@ -94,6 +94,15 @@ func (l *log) add(e Entry) {
 	l.bytes += entrySize(e)
 }
 
+// bytesOf returns the bytes of entries.
+func bytesOf(entries []Entry) int {
+	n := 0
+	for i := range entries {
+		n += entrySize(entries[i])
+	}
+	return n
+}
+
 // slice returns the entries from index on, as many as fit in max bytes and at least
 // one.
 func (l *log) slice(from uint64, max int) []Entry {
@@ -118,17 +127,19 @@ func (l *log) slice(from uint64, max int) []Entry {
 	return entries
 }
 
-// between returns the entries after one index up to another.
-func (l *log) between(after, last uint64) []Entry {
+// between returns the entries after one index up to another, as many as fit in max
+// bytes, and if there are any, at least one.
+func (l *log) between(after, last uint64, max int) []Entry {
 	if after >= last {
 		return nil
 	}
-	entries := l.slice(after+1, math.MaxInt)
-	return entries[: last-after : last-after]
+	entries := l.slice(after+1, max)
+	n := min(uint64(len(entries)), last-after)
+	return entries[:n:n]
 }
 
 // held returns all entries.
-func (l *log) held() []Entry { return l.between(l.base, l.last()) }
+func (l *log) held() []Entry { return l.between(l.base, l.last(), math.MaxInt) }
 
 // trim forgets the entries up to index.
 func (l *log) trim(index uint64) {

@@ -85,20 +85,20 @@ func (r *Replica) AppendState(b []byte) []byte {
 	e.uints(uint64(p.idle), uint64(p.quiet), uint64(p.resendIn), uint64(p.resends))
 	e.bools(p.lost, p.probe, p.unreachable, p.transfer != nil)
 	if t := p.transfer; t != nil {
-		e.bools(t.offering, t.offered, t.delta != nil)
-		switch {
-		case t.delta != nil:
-			e.uints(t.delta.index, t.delta.epoch)
-			e.entries(t.delta.entries)
-		case t.snapshot != nil:
+		e.bools(t.offering, t.offered, t.snapshot != nil)
+		if t.snapshot != nil {
 			e.snapshot(t.snapshot, r.cfg.ChunkBytes)
 		}
-		e.uints(t.index, t.taken, t.sent, uint64(t.kept), uint64(t.credit), uint64(len(t.window)))
+		e.uints(t.after, t.index, t.end, uint64(t.lap), t.taken, t.sent, uint64(t.kept), uint64(t.credit), uint64(len(t.window)))
+		for i := range t.window { // positions in a snapshot follow from the numbers
+			e.uints(t.window[i].after)
+			e.bools(t.window[i].done)
+		}
 	}
 
 	u := &r.upstream
 	e.bools(u.installed, u.installDurable, u.chunk, u.forward, u.gap != 0, u.staging != nil, u.offer, u.told, u.delta)
-	e.uints(u.snapIndex, u.chunks, uint64(u.sum))
+	e.uints(u.snapIndex, u.end, u.chunks, uint64(u.sum))
 	e.entries(u.entries)
 	r.appendLeases(&e)
 	if u.staging != nil {

@@ -280,7 +280,7 @@ func (s *scribe) newPlayer(pos string, l line) *player {
 		"answers": &cfg.MaxAnswerBytes, "unreachable": &cfg.UnreachableTicks, "park": &cfg.ParkTicks,
 		"forwardbytes": &cfg.MaxForwardBytes, "inflight": &cfg.MaxInFlight, "inflightbytes": &cfg.MaxInFlightBytes,
 		"transferbytes": &cfg.MaxTransferBytes, "waiting": &cfg.MaxWaiting, "waitingbytes": &cfg.MaxWaitingBytes,
-		"chunk": &cfg.ChunkBytes, "window": &cfg.ChunkWindow, "retain": &cfg.MaxEntriesToRetain,
+		"chunk": &cfg.ChunkBytes, "window": &cfg.ChunkWindow, "rest": &cfg.TransferRestBytes, "retain": &cfg.MaxEntriesToRetain,
 	}
 	cfg.Lease = time.Duration(l.number("lease")) * time.Millisecond
 	cfg.Grace = time.Duration(l.number("grace")) * time.Millisecond
@@ -434,7 +434,7 @@ func describe(m replica.Message) string {
 		if m.Delta {
 			fmt.Fprintf(&b, "after %d of %d%s", m.DeltaIndex, m.DeltaEpoch, describeEntries(m.Entries))
 		} else {
-			fmt.Fprintf(&b, "%d bytes", len(m.Data))
+			fmt.Fprintf(&b, "%d bytes%s", len(m.Data), describeEntries(m.Entries))
 		}
 		if m.ChunkLast {
 			b.WriteString(", the last")

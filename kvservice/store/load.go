@@ -66,6 +66,9 @@ func (s *Store) Load(chunk []byte) error {
 	return nil
 }
 
+// Loaded implements replica.Machine.
+func (s *Store) Loaded() bool { return s.loading.stage == itemEnd && !s.loading.broken }
+
 func (s *Store) loadItem(r *reader) error {
 	before, kind := s.loading.stage, r.byte()
 	s.loading.stage = kind

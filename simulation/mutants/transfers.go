@@ -17,7 +17,7 @@ var transfers = []Mutant{
 	}, {
 		Name: "transfer-as-of-the-log", Rules: []string{"T1"},
 		Story: "The snapshot is said to be as of the end of the log, and holds what is applied.",
-		Edits: []Edit{{replicaMove, "t.index = r.applied\n", "t.index = r.log.last()\n"}},
+		Edits: []Edit{{replicaMove, "t.index, t.end = r.applied, r.applied\n", "t.index, t.end = r.log.last(), r.log.last()\n"}},
 	}, {
 		Name: "forwards-one-late", Rules: []string{"T1"},
 		Story: "Forwards begin one entry after the one that follows the transfer.",
@@ -35,7 +35,7 @@ var transfers = []Mutant{
 		Story: "Chunks are put together in the order in which they come, and nobody checks that all of them arrived.",
 		Edits: []Edit{
 			{replicaBack, "if m.SnapIndex != u.snapIndex || m.ChunkNumber != u.chunks {", "if m.SnapIndex != u.snapIndex {"},
-			{replicaBack, "if u.sum != m.ChunkSum {", "if u.sum == 0 && m.ChunkSum == 1 {"},
+			{replicaBack, "if m.ChunkLast && (u.sum != m.ChunkSum ||", "if m.ChunkLast && (u.sum == 0 && m.ChunkSum == 1 ||"},
 			{"kvservice/store/load.go", "if s.loading.sessions != 0 || s.loading.pairs != 0 {", "if s.loading.sessions > 1<<62 {"},
 		},
 	}, {
@@ -57,7 +57,7 @@ var transfers = []Mutant{
 	}, {
 		Name: "commit-kept-over-a-transfer", Rules: []string{"T3", "I12"},
 		Story: "A server that installs a transfer goes on from the index it had applied before.",
-		Edits: []Edit{{replicaBack, "r.commit, r.applied, r.durable = m.SnapIndex, m.SnapIndex, 0", "r.commit, r.applied, r.durable = max(r.commit, m.SnapIndex), max(r.applied, m.SnapIndex), 0"}},
+		Edits: []Edit{{replicaBack, "r.commit, r.applied, r.durable = u.end, u.end, 0", "r.commit, r.applied, r.durable = max(r.commit, u.end), max(r.applied, u.end), 0"}},
 		Run:   returns,
 		Equivalent: "The greater of the two is always the transfer's index: a transfer comes from a solo primary and includes all that it committed. " +
 			"Nobody but it commits in its epoch, and what was committed before it became solo it had durably (I3), and committed at that moment (A6). " +
@@ -65,11 +65,15 @@ var transfers = []Mutant{
 	}, {
 		Name: "log-trimmed-under-the-transfer", Rules: []string{"T5"},
 		Story: "Entries that a running transfer will need are forgotten once they are applied.",
-		Edits: []Edit{{replicaLog, "floor = min(floor, r.peer.transfer.index)", "floor = min(floor, r.applied)"}},
+		Edits: []Edit{{replicaLog, "floor = min(floor, r.peer.transfer.after)", "floor = min(floor, r.applied)"}},
 	}, {
 		Name: "log-trimmed-under-the-backup", Rules: []string{"T5", "L1"},
 		Story: "Entries that the backup has not acknowledged are forgotten when others are applied.",
 		Edits: []Edit{{replicaLog, "floor = min(floor, r.peer.match)", "floor = min(floor, r.applied)"}},
+	}, {
+		Name: "ordered-meanwhile-not-applied", Rules: []string{"T1", "I12"},
+		Story: "What was ordered while the state was sent is taken in with it, and not applied.",
+		Edits: []Edit{{replicaBack, "u.staging.Apply(e)\n", "if u.delta {\n\t\t\tu.staging.Apply(e)\n\t\t}\n"}},
 	}, {
 		Name: "no-credit-for-chunks", Rules: []string{"T5"},
 		Story: "Writes that a transfer slows to what the backup takes in get nothing for what it took.",
@@ -87,17 +91,16 @@ var transfers = []Mutant{
 		Story: "What is missing is counted from the last entry that the returning server holds, committed or not, and its epoch is not compared.",
 		Edits: []Edit{
 			{replicaBack, "m.DeltaIndex = r.commit\n\t\tm.DeltaEpoch, _ = r.log.stamp(r.commit)", "m.DeltaIndex = r.log.last()\n\t\tm.DeltaEpoch, _ = r.log.stamp(r.log.last())"},
-			{replicaDelta, "own != epoch {", "own == 0 && index > 0 && epoch > 0 {"},
-			{replicaDelta, "if epoch, _ := r.log.stamp(r.commit); !u.told || m.DeltaIndex != r.commit || m.DeltaEpoch != epoch {", "if !u.told || m.DeltaIndex != r.log.last() {"},
-			{replicaDelta, "e.Index != r.commit+uint64(len(u.entries)+i)+1", "e.Index != r.log.last()+uint64(len(u.entries)+i)+1"},
-			{replicaDelta, "r.commit+uint64(len(u.entries)) != m.SnapIndex", "r.log.last()+uint64(len(u.entries)) != m.SnapIndex"},
+			{replicaDelta, "return own == epoch\n", "return own == epoch || epoch > 0\n"},
+			{replicaDelta, "if !u.told || m.DeltaIndex != r.commit || m.DeltaEpoch != epoch {", "if !u.told || m.DeltaIndex != r.log.last() {"},
+			{replicaDelta, "u.end, u.endEpoch, u.endTime = r.commit, epoch, time\n", "u.end, u.endEpoch, u.endTime = r.log.last(), epoch, time\n"},
 			{replicaDelta, "r.log.cut(r.commit)\n", ""},
 		},
 	}, {
 		Name: "lineage-not-compared", Rules: []string{"T4"},
 		Story: "The epoch of the entry that the missing ones follow is not compared.",
 		Edits: []Edit{
-			{replicaDelta, "own != epoch {", "own == 0 && index > 0 && epoch > 0 {"},
+			{replicaDelta, "return own == epoch\n", "return own == epoch || epoch > 0\n"},
 		},
 		Run: returns,
 		Equivalent: "The missing entries follow the receiver's commit index, and what is committed at an index is the same everywhere (I5) " +
@@ -105,13 +108,13 @@ var transfers = []Mutant{
 	}, {
 		Name: "missing-one-late", Rules: []string{"T4"},
 		Story: "The first of the missing entries is left out: the end of a range mistaken for its beginning.",
-		Edits: []Edit{{replicaDelta, "r.log.between(index, r.applied)", "r.log.between(min(index+1, r.applied), r.applied)"}},
+		Edits: []Edit{{replicaDelta, "window: []chunkStart{{beyond: true, after: after}}", "window: []chunkStart{{beyond: true, after: min(after+1, r.applied)}}"}},
 	}, {
 		Name: "missing-and-trimmed", Rules: []string{"T4", "T5"},
 		Story: "What is missing is sent from the first entry that the primary still holds, though it lacks more.",
 		Edits: []Edit{{replicaDelta, "if index == 0 || index < r.log.base || index > r.applied {", "if index == 0 || index > r.applied {"},
-			{replicaDelta, "if own, _ := r.log.stamp(index); own != epoch {\n\t\treturn nil\n\t}\n", ""},
-			{replicaDelta, "r.log.between(index, ", "r.log.between(max(index, r.log.base), "}},
+			{replicaDelta, "own, _ := r.log.stamp(index)\n\treturn own == epoch\n", "return true\n"},
+			{replicaDelta, "r.peer.transfer = &transfer{\n\t\tafter:  after,", "after = max(after, r.log.base)\n\tr.peer.transfer = &transfer{\n\t\tafter:  after,"}},
 	}, {
 		Name: "old-durable-counts-for-the-missing", Rules: []string{"T4", "L2"},
 		Story: "The disk's word for what was cut counts for the missing entries that came in its place.",
@@ -119,7 +122,7 @@ var transfers = []Mutant{
 	}, {
 		Name: "missing-installed-before-the-disk", Rules: []string{"T4", "L2"},
 		Story: "The missing entries count as installed when any of them is durable.",
-		Edits: []Edit{{replicaLog, "u.installDurable = u.installed && r.durable >= u.snapIndex", "u.installDurable = u.installed"}},
+		Edits: []Edit{{replicaLog, "u.installDurable = u.installed && r.durable >= u.end", "u.installDurable = u.installed"}},
 		Run:   returns,
 		Equivalent: "A disk is told of the missing entries in one record, and confirms records as wholes and in order (replica.Effects.Keep: Durable is called with the record's Last), " +
 			"so that the first word of the new generation covers them all. The line guards against a shell that confirms entry by entry",
@@ -130,7 +133,7 @@ var transfers = []Mutant{
 	}, {
 		Name: "refused-and-sent-again", Rules: []string{"T4", "P1"},
 		Story: "A primary whose missing entries are refused sends the same ones again, for ever.",
-		Edits: []Edit{{replicaDelta, "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tr.sendWhole()", "case t.delta != nil && (m.DeltaIndex != t.delta.index || m.DeltaEpoch != t.delta.epoch):\n\t\tt.taken, t.sent, t.window = 0, 0, []chunkStart{{}}"}},
+		Edits: []Edit{{replicaDelta, "case t.snapshot == nil && !r.follows(m.DeltaIndex, m.DeltaEpoch):\n\t\tr.sendWhole()", "case t.snapshot == nil && !r.follows(m.DeltaIndex, m.DeltaEpoch):\n\t\tt.taken, t.sent, t.window = 0, 0, []chunkStart{{beyond: true, after: t.after}}"}},
 		Run:   returns,
 		Equivalent: "A backup's commit index does not move between the answer to the first offer of an epoch and the installation: it has no authority, takes no forwards (L1), " +
 			"and a former life's answers name another incarnation (N1). So no second answer differs from the first, and nothing is refused. " +
