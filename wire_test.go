@@ -83,6 +83,7 @@ func drawn(t *rapid.T, v reflect.Value, path string) {
 	})
 }
 
+// knownCodes are in the order in which they are encoded.
 var knownCodes = []tandem.Err{
 	"", tandem.OK, tandem.ErrNoKey, tandem.ErrWrongServer, tandem.ErrTooLarge, tandem.ErrBadRequest,
 	tandem.ErrSessionExpired, tandem.ErrStaleRequest, tandem.ErrTooManySessions, tandem.ErrBusy,
@@ -206,6 +207,19 @@ func FuzzDecodeCompact(f *testing.F) {
 			require.Equal(t, decoded, again)
 		}
 	})
+}
+
+// TestCompactCodesStay: the byte that stands for a code is the same for ever, since
+// programs of different age meet.
+func TestCompactCodesStay(t *testing.T) {
+	for i, code := range knownCodes {
+		want := []byte{0, byte(i), 0}
+		if code == tandem.OK {
+			want = []byte{1, 0}
+		}
+		require.Equal(t, want, (&tandem.GetReply{Err: code}).AppendCompact(nil), code)
+	}
+	require.Equal(t, []byte("\x00\xff\x03New\x00"), (&tandem.GetReply{Err: "New"}).AppendCompact(nil))
 }
 
 // TestCompactSaysWhatIsWrong: each way to be malformed is told by what was there,

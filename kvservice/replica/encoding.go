@@ -177,9 +177,9 @@ func (m *Message) appendChunk(b []byte, flags uint16) []byte {
 }
 
 // DecodeMessage decodes the message with which b begins and returns what follows
-// it. The message shares no memory with b: each payload has its own, for entries are
-// given up one by one, and so has Data. What is empty is nil. An error
-// wraps compact.ErrMalformed and says what was wrong; nothing else is returned then.
+// it. The message shares no memory with b, and an entry that outlives the others
+// keeps at most slabBytes beside its payload. What is empty is nil. An error wraps
+// compact.ErrMalformed and says what was wrong; nothing else is returned then.
 func DecodeMessage(b []byte) (m Message, rest []byte, err error) {
 	r := compact.NewReader(b)
 	m.read(&r, nil)
@@ -294,8 +294,38 @@ func (m *Message) readEntries(r *compact.Reader, flags uint16) {
 			e.Index = r.Delta(last.Index + 1)
 		}
 		e.Time = int64(r.Delta(uint64(last.Time)))
-		e.Payload = r.Bytes()
+		e.Payload = r.Next(r.Count(1))
 		last = *e
+	}
+	ownPayloads(m.Entries)
+}
+
+// slabBytes is how much memory the payloads of neighbouring entries may share, and
+// so the most that one of them keeps from being given back. A log drops its entries
+// in order, neighbours together; and what is kept for a server that returns
+// is many small entries, of which the garbage collector then finds fewer pieces.
+const slabBytes = 4 << 10
+
+// ownPayloads copies payloads out of a buffer that is not the entries' own.
+func ownPayloads(entries []Entry) {
+	for len(entries) > 0 {
+		n, size := 1, len(entries[0].Payload)
+		for n < len(entries) && size+len(entries[n].Payload) <= slabBytes {
+			size += len(entries[n].Payload)
+			n++
+		}
+		slab := make([]byte, 0, size)
+		for i := range entries[:n] {
+			e := &entries[i]
+			if len(e.Payload) == 0 {
+				e.Payload = nil // as gob leaves it
+				continue
+			}
+			start := len(slab)
+			slab = append(slab, e.Payload...)
+			e.Payload = slab[start:len(slab):len(slab)]
+		}
+		entries = entries[n:]
 	}
 }
 

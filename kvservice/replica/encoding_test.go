@@ -67,7 +67,7 @@ func drawMessages(t *rapid.T) []replica.Message {
 	for i := range messages {
 		m := &messages[i]
 		drawFields(t, reflect.ValueOf(m).Elem(), "")
-		ends := rapid.IntRange(0, 3).Draw(t, "ends")
+		ends := rapid.IntRange(0, 5).Draw(t, "ends")
 		if ends > 0 && i > 0 {
 			m.View = messages[i-1].View
 		}
@@ -76,9 +76,12 @@ func drawMessages(t *rapid.T) []replica.Message {
 			m.From, m.To = m.View.PrimaryServer(), m.View.BackupServer()
 		case 2:
 			m.From, m.To = m.View.BackupServer(), m.View.PrimaryServer()
-		case 3:
-			if i > 0 {
-				m.From, m.To = messages[i-1].From, messages[i-1].To
+		case 3, 4, 5:
+			if i > 0 && ends != 4 {
+				m.From = messages[i-1].From
+			}
+			if i > 0 && ends != 5 {
+				m.To = messages[i-1].To
 			}
 		}
 		oneEpoch, following := rapid.Bool().Draw(t, "one epoch"), rapid.Bool().Draw(t, "following")
@@ -297,23 +300,33 @@ func TestEncodingRefusesWhatCannotBe(t *testing.T) {
 	require.ErrorContains(t, err, "4398046511103 items of 4 bytes or more, 0 bytes are left")
 }
 
-// TestDecodingAllocatesEachPayloadAlone: one allocation for each payload and one for
-// the addresses, one for the list of entries and one for the messages; encoding
-// makes none.
-func TestDecodingAllocatesEachPayloadAlone(t *testing.T) {
-	sent := []replica.Message{forward(64), forward(0), forward(1)}
+// TestDecodingAllocatesLittle: one allocation for the messages, one for the
+// addresses, and for each Forward one for the list of entries and one for 4 KiB of
+// payloads, or for one that is larger; encoding makes none.
+func TestDecodingAllocatesLittle(t *testing.T) {
+	large := forward(3)
+	for i, size := range []int{4000, 5000, 4000} {
+		large.Entries[i].Payload = make([]byte, size)
+	}
+	sent := []replica.Message{forward(64), forward(0), forward(1), large}
 	b := replica.AppendMessages(nil, sent)
 	require.Zero(t, int(testing.AllocsPerRun(100, func() { b = replica.AppendMessages(b[:0], sent) })))
-	require.Equal(t, 1+1+(1+64)+(1+1), int(testing.AllocsPerRun(100, func() {
+	require.Equal(t, 1+1+(1+3)+(1+1)+(1+3), int(testing.AllocsPerRun(100, func() {
 		if _, _, err := replica.DecodeMessages(b); err != nil {
 			panic(err)
 		}
 	})))
-	got, _, err := replica.DecodeMessages(b)
+}
+
+// TestPayloadsDoNotTouch: whoever appends to a payload does not write into the next.
+func TestPayloadsDoNotTouch(t *testing.T) {
+	sent := forward(3)
+	got, _, err := replica.DecodeMessage(sent.Append(nil))
 	require.NoError(t, err)
-	for _, e := range got[0].Entries {
-		require.Equal(t, len(e.Payload), cap(e.Payload))
+	for _, e := range got.Entries {
+		require.Len(t, append(e.Payload, "more"...), len(e.Payload)+4)
 	}
+	require.Equal(t, sent, got)
 }
 
 func BenchmarkMessages(b *testing.B) {
