@@ -7,11 +7,12 @@
 // servers (package kvservice) forward every update to the backup before they
 // answer, and clients retry until one execution of their request is known.
 //
-// The types here go over net/rpc in gob encoding. Every field that the lab does
-// not have is meaningful as zero: a peer that never heard of it is a "lab
-// client", and is served as the lab would serve it. Nothing in this package has
-// behaviour that needs a lock; values are safe to share as long as nobody
-// changes them.
+// The types here go over net/rpc in gob encoding, and requests and replies also in
+// a compact one (AppendCompact) between programs that both know it. Every field
+// that the lab does not have is meaningful as zero: a peer that never heard of it
+// is a "lab client", and is served as the lab would serve it. Nothing in this
+// package has behaviour that needs a lock; values are safe to share as long as
+// nobody changes them.
 package tandem
 
 import (

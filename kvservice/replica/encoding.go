@@ -297,7 +297,9 @@ func (m *Message) readEntries(r *compact.Reader, flags uint16) {
 		e.Payload = r.Next(r.Count(1))
 		last = *e
 	}
-	ownPayloads(m.Entries)
+	if r.Err() == nil {
+		ownPayloads(m.Entries)
+	}
 }
 
 // slabBytes is how much memory the payloads of neighbouring entries may share, and
@@ -306,24 +308,30 @@ func (m *Message) readEntries(r *compact.Reader, flags uint16) {
 // is many small entries, of which the garbage collector then finds fewer pieces.
 const slabBytes = 4 << 10
 
-// ownPayloads copies payloads out of a buffer that is not the entries' own.
+// ownPayloads gives entries memory of their own, whose payloads lie one behind the
+// other in a buffer. Neighbours are copied in one go with the few bytes that stand
+// between them: to gather the payloads alone takes memory that is cleared first.
 func ownPayloads(entries []Entry) {
 	for len(entries) > 0 {
-		n, size := 1, len(entries[0].Payload)
-		for n < len(entries) && size+len(entries[n].Payload) <= slabBytes {
-			size += len(entries[n].Payload)
-			n++
-		}
-		slab := make([]byte, 0, size)
-		for i := range entries[:n] {
-			e := &entries[i]
-			if len(e.Payload) == 0 {
-				e.Payload = nil // as gob leaves it
-				continue
+		first := entries[0].Payload
+		// All of them reach to the end of the buffer, so their capacities tell their places.
+		place := func(i int) int { return cap(first) - cap(entries[i].Payload) }
+		n, size := 1, len(first)
+		for n < len(entries) {
+			end := place(n) + len(entries[n].Payload)
+			if end > slabBytes {
+				break
 			}
-			start := len(slab)
-			slab = append(slab, e.Payload...)
-			e.Payload = slab[start:len(slab):len(slab)]
+			n, size = n+1, end
+		}
+		slab := append([]byte(nil), first[:size]...)
+		for i := range entries[:n] {
+			start, e := place(i), &entries[i]
+			if end := start + len(e.Payload); end > start {
+				e.Payload = slab[start:end:end]
+			} else {
+				e.Payload = nil // as gob leaves it
+			}
 		}
 		entries = entries[n:]
 	}
