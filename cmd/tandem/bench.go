@@ -153,7 +153,8 @@ func (c *benchCommand) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	return tellMeasured(cmd, &c.output, &c.plotFlag, r, r.Violations.Any(), r.charts())
+	r.sum()
+	return tellMeasured(cmd, &c.output, &c.plotFlag, r, verdictOf(r.Violations, r.Interrupted), r.charts())
 }
 
 // measureOwn measures a cluster that is started for it.
@@ -195,22 +196,36 @@ func (c *benchCommand) measure(ctx context.Context, p *progress, monitor string,
 				p.tell("%s round %d of %d, %s: %s", bar(at.Done, at.Total), 1+round, c.rounds, countOf(l.Clients, "client"), at.Stage)
 			})
 			system.Close()
-			if err != nil {
+			switch {
+			case ctx.Err() != nil && len(r.Results) > 0:
+				r.Interrupted = true
+				return nil
+			case err != nil:
 				return whyNotMeasured(ctx, err)
 			}
 			r.add(res)
 		}
 	}
-	r.sum()
 	return nil
 }
 
 // benchAnswer is the answer of a benchmark.
 type benchAnswer interface{ text() string }
 
-// tellMeasured writes the answer of a benchmark and its plot. violated says that something
-// was found that must not be.
-func tellMeasured(cmd *cobra.Command, o *output, plot *plotFlag, r benchAnswer, violated bool, charts charts) error {
+// verdictOf returns the verdict of a benchmark.
+func verdictOf(v bench.Violations, interrupted bool) string {
+	switch {
+	case v.Any():
+		return broken
+	case interrupted:
+		return unknown
+	}
+	return held
+}
+
+// tellMeasured writes the answer of a benchmark and its plot, and returns what the verdict
+// ends the command with.
+func tellMeasured(cmd *cobra.Command, o *output, plot *plotFlag, r benchAnswer, verdict string, charts charts) error {
 	var err error
 	if o.json {
 		err = writeJSON(cmd.OutOrStdout(), r)
@@ -220,8 +235,5 @@ func tellMeasured(cmd *cobra.Command, o *output, plot *plotFlag, r benchAnswer, 
 	if err = errors.Join(err, plot.write(cmd.CommandPath(), r.text(), charts)); err != nil {
 		return failed(err)
 	}
-	if violated {
-		return concluded(broken)
-	}
-	return nil
+	return concluded(verdict)
 }

@@ -104,7 +104,7 @@ func (c *failoverCommand) run(cmd *cobra.Command) error {
 		return whyNotMeasured(cmd.Context(), err)
 	}
 	answer := &failoverReport{r}
-	return tellMeasured(cmd, &c.output, &c.plotFlag, answer, r.Violations.Any(), answer.charts())
+	return tellMeasured(cmd, &c.output, &c.plotFlag, answer, verdictOf(r.Violations, r.Interrupted), answer.charts())
 }
 
 // failoverReport is the answer of failover.
@@ -125,6 +125,7 @@ func (r *failoverReport) text() string {
 	}
 	writeFailures(&b, r.Failures)
 	writeViolations(&b, r.Violations)
+	writeInterrupted(&b, r.Interrupted)
 	return b.String()
 }
 

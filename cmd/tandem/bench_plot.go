@@ -94,7 +94,7 @@ func percentiles(lines ...chart.Line) chart.Chart {
 // one another, as two charts.
 func overTime(names []string, windows []*bench.Window) charts {
 	rate := chart.Chart{Title: "Operations per second", X: "time", Y: "operations/s", XName: seconds}
-	longest := chart.Chart{Title: "Longest latency in each " + bench.SlotLength.String(), X: "time", Y: "latency", XName: seconds, YName: seconds, LogY: true}
+	longest := chart.Chart{Title: "Longest latency in each " + shortDuration(bench.SlotLength), X: "time", Y: "latency", XName: seconds, YName: seconds, LogY: true}
 	began := 0.0
 	for i, w := range windows {
 		r, l := chart.Line{Name: names[i]}, chart.Line{Name: names[i]}

@@ -18,7 +18,8 @@ type benchReport struct {
 	Started     bool             `json:"started"`           // one was started
 	Connections string           `json:"connections"`
 	Rounds      int              `json:"rounds"`
-	Summary     []benchSummary   `json:"summary"` // for each number of clients
+	Interrupted bool             `json:"interrupted"` // before all rounds were had
+	Summary     []benchSummary   `json:"summary"`     // for each number of clients
 	Violations  bench.Violations `json:"violations"`
 	Results     []*bench.Result  `json:"results"` // in the order in which they were had
 }
@@ -124,7 +125,15 @@ func (r *benchReport) text() string {
 		s.write(&b)
 	}
 	writeViolations(&b, r.Violations)
+	writeInterrupted(&b, r.Interrupted)
 	return b.String()
+}
+
+// writeInterrupted tells that there should be more.
+func writeInterrupted(b *strings.Builder, interrupted bool) {
+	if interrupted {
+		b.WriteString("interrupted: this is what was measured so far\n")
+	}
 }
 
 func (s *benchSummary) write(b *strings.Builder) {

@@ -104,7 +104,7 @@ func (c *transferCommand) run(cmd *cobra.Command) error {
 		return whyNotMeasured(cmd.Context(), err)
 	}
 	answer := &transferReport{r, c.absence}
-	return tellMeasured(cmd, &c.output, &c.plotFlag, answer, r.Violations.Any(), answer.charts())
+	return tellMeasured(cmd, &c.output, &c.plotFlag, answer, verdictOf(r.Violations, false), answer.charts())
 }
 
 // transferReport is the answer of transfer.

@@ -32,8 +32,8 @@ func BenchmarkGenerator(b *testing.B) {
 					b.Fatal(err)
 				}
 				n.values = make(map[string]string)
-				for i, key := range r.keys.keys {
-					n.values[key] = r.keys.value(i, 1)
+				for i := range r.keys.states {
+					n.values[r.keys.key(i)] = r.keys.value(i, 1)
 				}
 				w := r.workers[0]
 				ctx := b.Context()

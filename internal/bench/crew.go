@@ -73,7 +73,7 @@ func (r *Running) each(ctx context.Context, stage string, n int, do func(ctx con
 
 // fill puts every key.
 func (r *Running) fill(ctx context.Context) error {
-	err := r.each(ctx, "fill", len(r.keys.keys), func(ctx context.Context, c Client, i int) error {
+	err := r.each(ctx, "fill", len(r.keys.states), func(ctx context.Context, c Client, i int) error {
 		return r.keys.put(ctx, c, i)
 	})
 	if err != nil {
@@ -127,7 +127,10 @@ func (r *Running) rested() {
 func (r *Running) Clean(ctx context.Context) error {
 	r.gate.Lock()
 	defer r.gate.Unlock()
-	names := append([]string(nil), r.keys.keys...)
+	var names []string
+	for i := range r.keys.states {
+		names = append(names, r.keys.key(i))
+	}
 	for _, w := range r.workers {
 		names = append(names, w.extras.keys()...)
 	}

@@ -102,3 +102,11 @@ func (c memoryClient) Delete(ctx context.Context, key string) (found bool, err e
 }
 
 func (c memoryClient) Close() error { return nil }
+
+// plain is a memory whose clients get and put alone.
+type plain struct{ *memory }
+
+func (p plain) Open(ctx context.Context) (Client, error) {
+	c, err := p.memory.Open(ctx)
+	return struct{ Client }{c}, err
+}

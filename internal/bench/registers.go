@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -18,7 +17,6 @@ const KeySize = 16
 // registers are the keys that are read and put. Each has one writer, which writes
 // numbers that grow by one.
 type registers struct {
-	keys   []string
 	tags   uint32 // drawn for this load: what another left behind is recognised
 	states []register
 	filler string // the end of each value
@@ -37,14 +35,18 @@ type register struct {
 }
 
 func newRegisters(l *Load, tags uint32) *registers {
-	r := &registers{
-		keys: make([]string, l.Keys), tags: tags, states: make([]register, l.Keys),
-		filler: strings.Repeat("v", l.ValueSize-ValueSizeMin),
+	return &registers{tags: tags, states: make([]register, l.Keys), filler: strings.Repeat("v", l.ValueSize-ValueSizeMin)}
+}
+
+// key returns a key. Nobody keeps them: millions of strings would be looked at by every
+// garbage collection, and what is measured would wait for that.
+func (r *registers) key(i int) string {
+	key := [KeySize]byte([]byte("bench-0000000000"))
+	for at := len(key) - 1; i > 0; at-- {
+		key[at] = byte('0' + i%10)
+		i /= 10
 	}
-	for i := range r.keys {
-		r.keys[i] = fmt.Sprintf("bench-%010d", i)
-	}
-	return r
+	return string(key[:])
 }
 
 // tag returns what all values of a key begin with.
@@ -85,7 +87,7 @@ func (r *registers) put(ctx context.Context, c Client, i int) error {
 	s := &r.states[i]
 	n := s.acked + 1
 	s.asked.Store(n)
-	return s.wrote(n, c.Put(ctx, r.keys[i], r.value(i, n)))
+	return s.wrote(n, c.Put(ctx, r.key(i), r.value(i, n)))
 }
 
 // wrote notes what became of writing a number, and returns the error.
@@ -108,9 +110,9 @@ func (r *registers) swap(ctx context.Context, c Extended, i int, found *found) e
 	s := &r.states[i]
 	n := s.acked + 1
 	s.asked.Store(n)
-	swapped, err := c.CompareAndSwap(ctx, r.keys[i], r.value(i, s.acked), r.value(i, n))
+	swapped, err := c.CompareAndSwap(ctx, r.key(i), r.value(i, s.acked), r.value(i, n))
 	if err == nil && !swapped {
-		found.lost("CompareAndSwap of %s did not find number %d, which was acknowledged", r.keys[i], s.acked)
+		found.lost("CompareAndSwap of %s did not find number %d, which was acknowledged", r.key(i), s.acked)
 		s.given = true
 		return nil
 	}
@@ -121,21 +123,21 @@ func (r *registers) swap(ctx context.Context, c Extended, i int, found *found) e
 func (r *registers) get(ctx context.Context, c Client, i int, found *found) error {
 	s := &r.states[i]
 	floor := s.floor.Load()
-	value, ok, err := c.Get(ctx, r.keys[i])
+	value, ok, err := c.Get(ctx, r.key(i))
 	if err != nil {
 		return err
 	}
 	n, known := r.number(i, value)
 	switch asked := s.asked.Load(); {
 	case !ok && floor > 0:
-		found.stale("a read of %s found nothing, and number %d was there", r.keys[i], floor)
+		found.stale("a read of %s found nothing, and number %d was there", r.key(i), floor)
 	case !ok:
 	case !known:
-		found.wrong("a read of %s found %.40q, which nobody wrote", r.keys[i], value)
+		found.wrong("a read of %s found %.40q, which nobody wrote", r.key(i), value)
 	case n > asked:
-		found.wrong("a read of %s found number %d, and %d was the last that anybody wrote", r.keys[i], n, asked)
+		found.wrong("a read of %s found number %d, and %d was the last that anybody wrote", r.key(i), n, asked)
 	case n < floor:
-		found.stale("a read of %s found number %d, and %d was there before", r.keys[i], n, floor)
+		found.stale("a read of %s found number %d, and %d was there before", r.key(i), n, floor)
 	default:
 		raise(&s.floor, n)
 	}
@@ -145,21 +147,21 @@ func (r *registers) get(ctx context.Context, c Client, i int, found *found) erro
 // readBack reads a key of which nothing is under way, for its writer.
 func (r *registers) readBack(ctx context.Context, c Client, i int, found *found) error {
 	s := &r.states[i]
-	value, ok, err := c.Get(ctx, r.keys[i])
+	value, ok, err := c.Get(ctx, r.key(i))
 	if err != nil {
 		return err
 	}
 	n, known := r.number(i, value)
 	switch asked := s.asked.Load(); {
 	case !ok && s.acked > 0:
-		found.lost("%s is absent, and number %d was acknowledged", r.keys[i], s.acked)
+		found.lost("%s is absent, and number %d was acknowledged", r.key(i), s.acked)
 	case !ok:
 	case !known || n > asked:
-		found.wrong("%s has %.40q, which nobody wrote", r.keys[i], value)
+		found.wrong("%s has %.40q, which nobody wrote", r.key(i), value)
 	case n < s.acked:
-		found.lost("%s has number %d, and %d was acknowledged", r.keys[i], n, s.acked)
+		found.lost("%s has number %d, and %d was acknowledged", r.key(i), n, s.acked)
 	case n < s.floor.Load():
-		found.stale("%s has number %d, and %d was read before", r.keys[i], n, s.floor.Load())
+		found.stale("%s has number %d, and %d was read before", r.key(i), n, s.floor.Load())
 	}
 	return nil
 }

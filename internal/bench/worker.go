@@ -109,7 +109,7 @@ var errNoKey = errors.New("of all its keys the last write's outcome is unknown: 
 
 // mine draws a key that this client may write.
 func (w *worker) mine() (int, error) {
-	all, step := len(w.r.keys.keys), w.r.load.Clients
+	all, step := len(w.r.keys.states), w.r.load.Clients
 	i := w.cursor
 	if w.r.load.Distribution != Sequential {
 		rank := w.draw.next()

@@ -59,6 +59,8 @@ type FailoverResult struct {
 	Fault  Fault      `json:"fault"`
 	Load   bench.Load `json:"load"`
 	Trials []Trial    `json:"trials"`
+	// Interrupted: there should have been more trials, and not everything was read back.
+	Interrupted bool `json:"interrupted"`
 	// Min to Max are of the trials' gaps.
 	Min    time.Duration `json:"min_ns"`
 	Median time.Duration `json:"median_ns"`
@@ -102,7 +104,8 @@ type failover struct {
 // Failover makes trials: each waits until a backup is in sync, lets the load go on for a
 // moment, does something to the primary, and waits until every client has had an answer
 // from the next. Then the load stands still while all is read back that was written, and
-// the server returns. The error is about what keeps it from a trial; what clients were
+// the server returns. When ctx ends after a trial, the result is of those that were made.
+// The error is about what keeps it from a trial; what clients were
 // told that must not be stands in the result.
 func Failover(ctx context.Context, cfg FailoverConfig) (*FailoverResult, error) {
 	if err := cfg.Check(); err != nil {
@@ -118,6 +121,9 @@ func Failover(ctx context.Context, cfg FailoverConfig) (*FailoverResult, error) 
 		return nil, err
 	}
 	err = f.perform(ctx)
+	if ctx.Err() != nil && len(f.res.Trials) > 0 {
+		f.res.Interrupted, err = true, nil
+	}
 	if err = errors.Join(err, f.group.Kill()); err != nil {
 		return nil, err
 	}
@@ -146,6 +152,7 @@ func (f *failover) perform(ctx context.Context) error {
 		if err := f.trial(ctx); err != nil {
 			return errors.Join(f.load.Err(), fmt.Errorf("trial %d: %w", 1+len(f.res.Trials), err))
 		}
+		f.res.Violations = f.load.Violations()
 	}
 	err = f.load.ReadBack(ctx, true)
 	f.res.Violations = f.load.Violations()

@@ -45,8 +45,9 @@ type TransferResult struct {
 	Load bench.Load    `json:"load"`
 	Peak *bench.Result `json:"peak,omitempty"` // a closed loop before; nil if the rate was given
 
-	// The load before, while the backup was away (nil if a new one joined), from the start
-	// or return of the backup until it was in sync, and after.
+	// The load before; while the backup was away (nil if a new one joined); from the start
+	// or return of the backup until 100 ms after it was in sync, for what began before that
+	// has to be answered; and after.
 	Before *bench.Window `json:"before"`
 	Absent *bench.Window `json:"absent,omitempty"`
 	During *bench.Window `json:"during"`
@@ -238,6 +239,10 @@ func (x *transfer) absence(ctx context.Context) error {
 	return nil
 }
 
+// settle is how much longer what clients notice counts as noticed of the transfer: what
+// began in it is answered by then.
+const settle = 100 * time.Millisecond
+
 // catchUp starts a backup, or thaws the one that is frozen, and waits until it is in sync.
 func (x *transfer) catchUp(ctx context.Context) (err error) {
 	x.cfg.Progress("transfer", bench.Progress{})
@@ -266,6 +271,9 @@ func (x *transfer) catchUp(ctx context.Context) (err error) {
 		return err
 	}
 	r.Took = time.Since(began) - r.Named
+	if err := sleep(ctx, settle); err != nil {
+		return err
+	}
 	r.During = x.cut()
 	r.PrimaryDuring, r.BackupDuring = primary.stop(), backup.stop()
 	r.OverwrittenKeys = bench.Overwritten(marks, x.load.Mark())

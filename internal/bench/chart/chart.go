@@ -195,12 +195,13 @@ func (c *Chart) drawAxes(b *bytes.Buffer, x, y *axis) {
 // draw draws the line or its dots.
 func (l *Line) draw(b *bytes.Buffer, x, y *axis, colour string) {
 	var path strings.Builder
+	dots := l.Dots || len(l.Points) == 1 // nobody sees a line with one end
 	for _, p := range l.Points {
 		px, okX := x.place(p.X)
 		py, okY := y.place(p.Y)
 		switch {
 		case !okX || !okY:
-		case l.Dots:
+		case dots:
 			fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", px, py, colour)
 		case path.Len() == 0:
 			fmt.Fprintf(&path, "M%.1f %.1f", px, py)

@@ -43,7 +43,7 @@ func TestChartsAreWellFormed(t *testing.T) {
 	counts := wellFormed(t, b.String())
 	assert.Equal(t, 1, counts["svg"])
 	assert.Equal(t, 3, counts["g"])
-	assert.Equal(t, 2, counts["circle"], "one of three is at no place of a logarithm")
+	assert.Equal(t, 3, counts["circle"], "two of three, since one is at no place of a logarithm, and a line of one point")
 	for _, wrong := range []string{"NaN", "Inf"} {
 		assert.NotContains(t, b.String(), wrong)
 	}
