@@ -1,8 +1,6 @@
 package tandem_test
 
 import (
-	"bytes"
-	"encoding/gob"
 	"fmt"
 	"reflect"
 	"strings"
@@ -11,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/compact/compacttest"
 )
 
 // wireSamples are requests and replies as a client with sessions makes and gets
@@ -57,58 +56,12 @@ func TestCompactAllocatesLittle(t *testing.T) {
 
 func BenchmarkWire(b *testing.B) {
 	for _, v := range wireSamples() {
-		name := reflect.TypeOf(v).Elem().Name()
-		buf := v.AppendCompact(nil)
-		size := len(buf)
-		b.Run(name+"/compact/encode", func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				buf = v.AppendCompact(buf[:0])
-			}
+		b.Run(reflect.TypeOf(v).Elem().Name(), func(b *testing.B) {
+			buf := v.AppendCompact(nil)
+			compacttest.BenchmarkCompact(b, len(buf),
+				func() { buf = v.AppendCompact(buf[:0]) },
+				func() error { return v.DecodeCompact(buf) })
+			b.Run("gob", func(b *testing.B) { compacttest.BenchmarkGob(b, v) })
 		})
-		b.Run(name+"/compact/decode", func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				if err := v.DecodeCompact(buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(name+"/gob/both", func(b *testing.B) { benchmarkGob(b, v) })
-		b.Run(name+"/compact/both", func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(int64(size))
-			for b.Loop() {
-				buf = v.AppendCompact(buf[:0])
-				if err := v.DecodeCompact(buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
-// benchmarkGob encodes and decodes a value in one stream, in which its type was
-// described before.
-func benchmarkGob(b *testing.B, v any) {
-	var buf bytes.Buffer
-	e, d := gob.NewEncoder(&buf), gob.NewDecoder(&buf)
-	once := func() (size int) {
-		if err := e.Encode(v); err != nil {
-			b.Fatal(err)
-		}
-		size = buf.Len()
-		if err := d.DecodeValue(reflect.New(reflect.TypeOf(v).Elem())); err != nil {
-			b.Fatal(err)
-		}
-		return size
-	}
-	once()
-	b.SetBytes(int64(once()))
-	b.ReportAllocs()
-	for b.Loop() {
-		once()
 	}
 }

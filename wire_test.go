@@ -2,11 +2,8 @@ package tandem_test
 
 import (
 	"bytes"
-	"encoding/gob"
-	"math"
 	"reflect"
 	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +11,7 @@ import (
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/compact"
+	"github.com/tandemkv/tandem/internal/compact/compacttest"
 )
 
 // compactValue is a request or a reply that has a compact encoding.
@@ -32,27 +30,10 @@ var compactKinds = []func() compactValue{
 	func() compactValue { return new(tandem.ScanReply) },
 }
 
-// fill gives every field that can be set, at any depth, what draw says for it. A
-// kind of field that it does not know is a failure: so a new one is not forgotten.
-func fill(t require.TestingT, v reflect.Value, path string, draw func(v reflect.Value, path string)) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				fill(t, v.Field(i), path+"."+f.Name, draw)
-			}
-		}
-	case reflect.Bool, reflect.Int, reflect.Uint, reflect.Uint8, reflect.Uint32, reflect.Uint64, reflect.String, reflect.Slice:
-		draw(v, path)
-	default:
-		require.FailNow(t, "a field of a kind that the test cannot fill", "%s %v", path, v.Kind())
-	}
-}
-
 // drawn fills a value with what rapid draws: mostly what is usual, sometimes what
 // is at the bounds.
 func drawn(t *rapid.T, v reflect.Value, path string) {
-	fill(t, v, path, func(v reflect.Value, path string) {
+	compacttest.Fields(t, v, path, func(v reflect.Value, path string) {
 		switch v.Kind() {
 		case reflect.Bool:
 			v.SetBool(rapid.Bool().Draw(t, path))
@@ -90,19 +71,12 @@ var knownCodes = []tandem.Err{
 	tandem.ErrScanLost, tandem.ErrWrongCluster, tandem.ErrLostMemory,
 }
 
-// throughGob returns a value as gob carries it.
-func throughGob(t require.TestingT, v, into any) {
-	var b bytes.Buffer
-	require.NoError(t, gob.NewEncoder(&b).Encode(v))
-	require.NoError(t, gob.NewDecoder(&b).Decode(into))
-}
-
 func TestCompactCarriesWhatGobCarries(t *testing.T) {
 	for _, empty := range compactKinds {
 		t.Run(reflect.TypeOf(empty()).Elem().Name(), rapid.MakeCheck(func(t *rapid.T) {
 			sent, byGob, byCompact := empty(), empty(), empty()
 			drawn(t, reflect.ValueOf(sent).Elem(), "")
-			throughGob(t, sent, byGob)
+			compacttest.ThroughGob(t, sent, byGob)
 			drawn(t, reflect.ValueOf(byCompact).Elem(), "left over") // of what was decoded into it before
 			before := []byte("before")
 			b := sent.AppendCompact(before)
@@ -123,39 +97,19 @@ func TestCompactCarriesWhatGobCarries(t *testing.T) {
 func TestCompactCarriesEveryField(t *testing.T) {
 	for _, empty := range compactKinds {
 		var paths []string
-		fill(t, reflect.ValueOf(empty()).Elem(), reflect.TypeOf(empty()).Elem().Name(), func(_ reflect.Value, path string) {
+		compacttest.Fields(t, reflect.ValueOf(empty()).Elem(), reflect.TypeOf(empty()).Elem().Name(), func(_ reflect.Value, path string) {
 			paths = append(paths, path)
 		})
 		for _, only := range paths {
 			sent, got := empty(), empty()
-			fill(t, reflect.ValueOf(sent).Elem(), reflect.TypeOf(sent).Elem().Name(), func(v reflect.Value, path string) {
+			compacttest.Fields(t, reflect.ValueOf(sent).Elem(), reflect.TypeOf(sent).Elem().Name(), func(v reflect.Value, path string) {
 				if path == only {
-					setExtreme(v)
+					compacttest.SetExtreme(t, v)
 				}
 			})
 			require.NotEqual(t, empty(), sent, only)
 			require.NoError(t, got.DecodeCompact(sent.AppendCompact(nil)), only)
 			require.Equal(t, sent, got, only)
-		}
-	}
-}
-
-func setExtreme(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int:
-		v.SetInt(math.MinInt)
-	case reflect.Uint, reflect.Uint8, reflect.Uint32, reflect.Uint64:
-		v.SetUint(math.MaxUint64 >> (64 - v.Type().Bits()))
-	case reflect.String:
-		v.SetString(strings.Repeat("long", 100))
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
-		for i := range 3 {
-			for j := range v.Index(i).NumField() {
-				setExtreme(v.Index(i).Field(j))
-			}
 		}
 	}
 }

@@ -19,8 +19,9 @@ type layer struct {
 // put here by whoever makes it, which is the moment to ask where it stands.
 var layers = map[string]layer{
 	// The vocabulary, and the pieces that its compact encoding is made of.
-	"internal/compact": {},
-	".":                {rooms: []string{"internal/compact"}},
+	"internal/compact":             {},
+	"internal/compact/compacttest": {foreign: []string{"github.com/stretchr/testify/require"}},
+	".":                            {rooms: []string{"internal/compact"}},
 
 	// The cores. The store is a replica's machine, so it knows entries.
 	"sysmonitor/view":   {rooms: []string{"."}},

@@ -1,8 +1,6 @@
 package replica_test
 
 import (
-	"bytes"
-	"encoding/gob"
 	"math"
 	"reflect"
 	"slices"
@@ -14,30 +12,15 @@ import (
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/compact"
+	"github.com/tandemkv/tandem/internal/compact/compacttest"
 	"github.com/tandemkv/tandem/kvservice/replica"
 )
-
-// setFields sets every field of a message, at any depth, by what set says for it. A
-// kind of field that it does not know is a failure: so a new one is not forgotten.
-func setFields(t require.TestingT, v reflect.Value, path string, set func(v reflect.Value, path string)) {
-	switch v.Kind() {
-	case reflect.Struct:
-		for i := range v.NumField() {
-			require.True(t, v.Type().Field(i).IsExported(), "gob would not carry %s.%s", path, v.Type().Field(i).Name)
-			setFields(t, v.Field(i), path+"."+v.Type().Field(i).Name, set)
-		}
-	case reflect.Bool, reflect.Uint, reflect.Uint8, reflect.Uint32, reflect.Uint64, reflect.Int64, reflect.String, reflect.Slice:
-		set(v, path)
-	default:
-		require.FailNow(t, "a field of a kind that the test cannot set", "%s %v", path, v.Kind())
-	}
-}
 
 // numbers are those that messages are full of, with what lies at the bounds.
 var numbers = rapid.OneOf(rapid.Uint64Range(0, 3), rapid.Uint64Range(100, 200), rapid.Uint64())
 
 func drawFields(t *rapid.T, v reflect.Value, path string) {
-	setFields(t, v, path, func(v reflect.Value, path string) {
+	compacttest.Fields(t, v, path, func(v reflect.Value, path string) {
 		switch v.Kind() {
 		case reflect.Bool:
 			v.SetBool(rapid.Bool().Draw(t, path))
@@ -97,15 +80,6 @@ func drawMessages(t *rapid.T) []replica.Message {
 	return messages
 }
 
-// gobbed returns messages as gob carries them.
-func gobbed(t require.TestingT, messages []replica.Message) []replica.Message {
-	var b bytes.Buffer
-	require.NoError(t, gob.NewEncoder(&b).Encode(&struct{ Messages []replica.Message }{messages}))
-	var got struct{ Messages []replica.Message }
-	require.NoError(t, gob.NewDecoder(&b).Decode(&got))
-	return got.Messages
-}
-
 func flip(b []byte) {
 	for i := range b {
 		b[i] ^= 0xff
@@ -115,7 +89,11 @@ func flip(b []byte) {
 func TestEncodingCarriesWhatGobCarries(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sent := drawMessages(t)
-		want := gobbed(t, sent)
+		var want []replica.Message
+		compacttest.ThroughGob(t, &sent, &want)
+		if len(sent) == 0 {
+			want = nil // as a field of a struct would be
+		}
 		tail := []byte("tail")
 
 		b := append(replica.AppendMessages([]byte("head"), sent), tail...)
@@ -142,19 +120,19 @@ func TestEncodingCarriesWhatGobCarries(t *testing.T) {
 // another's flag, and finds it again.
 func TestEncodingCarriesEveryField(t *testing.T) {
 	var paths []string
-	setFields(t, reflect.ValueOf(new(replica.Message)).Elem(), "", func(_ reflect.Value, path string) { paths = append(paths, path) })
+	compacttest.Fields(t, reflect.ValueOf(new(replica.Message)).Elem(), "", func(_ reflect.Value, path string) { paths = append(paths, path) })
 	entry := reflect.ValueOf(new(replica.Entry)).Elem()
-	setFields(t, entry, ".Entries", func(_ reflect.Value, path string) { paths = append(paths, path) })
+	compacttest.Fields(t, entry, ".Entries", func(_ reflect.Value, path string) { paths = append(paths, path) })
 	for _, only := range paths {
 		var sent replica.Message
 		set := func(v reflect.Value, path string) {
 			if path == only {
-				setExtreme(t, v)
+				compacttest.SetExtreme(t, v)
 			}
 		}
-		setFields(t, reflect.ValueOf(&sent).Elem(), "", set)
+		compacttest.Fields(t, reflect.ValueOf(&sent).Elem(), "", set)
 		e := replica.Entry{}
-		if setFields(t, reflect.ValueOf(&e).Elem(), ".Entries", set); !reflect.ValueOf(e).IsZero() {
+		if compacttest.Fields(t, reflect.ValueOf(&e).Elem(), ".Entries", set); !reflect.ValueOf(e).IsZero() {
 			sent.Entries = []replica.Entry{{}, e, {}, e}
 		}
 		require.False(t, reflect.ValueOf(sent).IsZero(), only)
@@ -162,24 +140,6 @@ func TestEncodingCarriesEveryField(t *testing.T) {
 		require.NoError(t, err, only)
 		require.Empty(t, rest, only)
 		require.Equal(t, sent, got, only)
-	}
-}
-
-func setExtreme(t require.TestingT, v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Uint, reflect.Uint8, reflect.Uint32, reflect.Uint64:
-		v.SetUint(math.MaxUint64 >> (64 - v.Type().Bits()))
-	case reflect.Int64:
-		v.SetInt(math.MinInt64)
-	case reflect.String:
-		v.SetString("a")
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 3, 3))
-		for i := range 3 {
-			setFields(t, v.Index(i), "", func(v reflect.Value, _ string) { setExtreme(t, v) })
-		}
 	}
 }
 
@@ -347,61 +307,15 @@ func BenchmarkMessages(b *testing.B) {
 		{"acknowledgement", []replica.Message{ack}},
 		{"chunk", []replica.Message{chunk}},
 	} {
-		var buf []byte
-		encode := func() { buf = replica.AppendMessages(buf[:0], c.messages) }
-		decode := func(b *testing.B) {
-			if _, _, err := replica.DecodeMessages(buf); err != nil {
-				b.Fatal(err)
-			}
-		}
-		encode()
-		size := int64(len(buf))
-		b.Run(c.name+"/compact/encode", func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(size)
-			for b.Loop() {
-				encode()
-			}
+		b.Run(c.name, func(b *testing.B) {
+			buf := replica.AppendMessages(nil, c.messages)
+			compacttest.BenchmarkCompact(b, len(buf),
+				func() { buf = replica.AppendMessages(buf[:0], c.messages) },
+				func() error {
+					_, _, err := replica.DecodeMessages(buf)
+					return err
+				})
+			b.Run("gob", func(b *testing.B) { compacttest.BenchmarkGob(b, &c.messages) })
 		})
-		b.Run(c.name+"/compact/decode", func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(size)
-			for b.Loop() {
-				decode(b)
-			}
-		})
-		b.Run(c.name+"/compact/both", func(b *testing.B) {
-			b.ReportAllocs()
-			b.SetBytes(size)
-			for b.Loop() {
-				encode()
-				decode(b)
-			}
-		})
-		b.Run(c.name+"/gob/both", func(b *testing.B) { benchmarkGob(b, c.messages) })
-	}
-}
-
-// benchmarkGob encodes and decodes messages in one stream, in which their type was
-// described before.
-func benchmarkGob(b *testing.B, messages []replica.Message) {
-	type batch struct{ Messages []replica.Message }
-	var buf bytes.Buffer
-	e, d := gob.NewEncoder(&buf), gob.NewDecoder(&buf)
-	once := func() (size int) {
-		if err := e.Encode(&batch{messages}); err != nil {
-			b.Fatal(err)
-		}
-		size = buf.Len()
-		if err := d.Decode(new(batch)); err != nil {
-			b.Fatal(err)
-		}
-		return size
-	}
-	once()
-	b.SetBytes(int64(once()))
-	b.ReportAllocs()
-	for b.Loop() {
-		once()
 	}
 }
