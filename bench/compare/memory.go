@@ -41,122 +41,165 @@ func (m *memory) find(id string) *memoryRow {
 	return nil
 }
 
-// memories puts as many keys into Tandem and Redis, one after the other, each of them
-// fresh.
-func memories(ctx context.Context, n *nursery, set *settings, p *progress) (*memory, error) {
+// fullSystem is a system that many keys are put into, and the processes to look at.
+type fullSystem struct {
+	clients bench.System
+	rows    []*memoryRow
+	pids    []int
+	// report asks the processes themselves; nil: they do not tell.
+	report func() error
+	end    func() error
+}
+
+// memories puts as many keys into Tandem and Redis, one after the other, and then lets
+// both rest.
+func memories(ctx context.Context, n *nursery, set *settings, p *progress) (_ *memory, err error) {
 	m := &memory{Keys: set.MemoryKeys}
-	for _, fill := range []struct {
-		id  string
-		run func(context.Context, *nursery, *settings, *progress) ([]*memoryRow, error)
-	}{{"tandem", memoryOfTandem}, {"redis", memoryOfRedis}} {
-		if !set.takes(fill.id) && !set.takes(fill.id+"-wait") {
+	var systems []*fullSystem
+	defer func() {
+		for _, s := range systems {
+			err = errors.Join(err, s.end())
+		}
+	}()
+	for _, s := range []struct {
+		id    string
+		start func(context.Context, *nursery, *settings) (*fullSystem, error)
+	}{{"tandem", fullTandem}, {"redis-wait-batched", fullRedis}} {
+		if !set.takes(s.id) {
 			continue
 		}
-		rows, err := fill.run(ctx, n, set, p)
+		system, err := s.start(ctx, n, set)
 		if err != nil {
-			return nil, fmt.Errorf("memory of %s: %w", fill.id, err)
+			return nil, err
 		}
-		m.Rows = append(m.Rows, rows...)
+		systems = append(systems, system)
+		m.Rows = append(m.Rows, system.rows...)
+		p.step("memory: %d keys to %s", set.MemoryKeys, system.clients.Name())
+		if err := system.fill(ctx, set); err != nil {
+			return nil, fmt.Errorf("memory of %s: %w", system.clients.Name(), err)
+		}
+	}
+	p.step("memory: all come to rest")
+	if err := rest(ctx, set.Rest, systems); err != nil {
+		return nil, err
+	}
+	for _, s := range systems {
+		if s.report != nil {
+			if err := s.report(); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return m, nil
 }
 
-func memoryOfTandem(ctx context.Context, n *nursery, set *settings, p *progress) (_ []*memoryRow, err error) {
+// fullTandem starts a pair.
+func fullTandem(ctx context.Context, n *nursery, set *settings) (*fullSystem, error) {
 	pair, err := startTandem(ctx, n, set.tandem, "full")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, pair.kill()) }()
-	system, err := pair.system(bench.Shared)
+	clients, err := pair.system(bench.Shared)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, pair.kill())
 	}
-	rows := []*memoryRow{{ID: "tandem", Label: "Tandem: primary"}, {ID: "tandem-backup", Label: "Tandem: backup"}}
-	pids := []int{pair.servers[0].proc.Local(), pair.servers[1].proc.Local()}
-	return rows, fillAndRest(ctx, system, rows, pids, set, p)
+	return &fullSystem{
+		clients: clients, end: pair.kill,
+		rows: []*memoryRow{{ID: "tandem", Label: "Tandem: primary"}, {ID: "tandem-backup", Label: "Tandem: backup"}},
+		pids: []int{pair.servers[0].proc.Local(), pair.servers[1].proc.Local()},
+	}, nil
 }
 
-func memoryOfRedis(ctx context.Context, n *nursery, set *settings, p *progress) ([]*memoryRow, error) {
+// fullRedis starts a primary and a replica.
+func fullRedis(ctx context.Context, n *nursery, _ *settings) (*fullSystem, error) {
 	g, err := startRedis(ctx, n, "full-redis", 1)
 	if err != nil {
 		return nil, err
 	}
-	defer g.kill()
-	rows := []*memoryRow{{ID: "redis", Label: "Redis: primary"}, {ID: "redis-replica", Label: "Redis: replica"}}
-	pids := []int{g.servers[0].child.pid, g.servers[1].child.pid}
-	system := &redisBatched{name: "Redis", addr: g.addr(), wait: true}
-	if err := fillAndRest(ctx, system, rows, pids, set, p); err != nil {
-		return nil, err
+	s := &fullSystem{
+		clients: &redisBatched{name: "Redis", addr: g.addr(), wait: true},
+		rows:    []*memoryRow{{ID: "redis", Label: "Redis: primary"}, {ID: "redis-replica", Label: "Redis: replica"}},
+		pids:    []int{g.servers[0].child.pid, g.servers[1].child.pid},
+		end: func() error {
+			g.kill()
+			return nil
+		},
 	}
-	for i, r := range rows {
-		info, err := redisInfo(g.servers[i].addr(), "memory")
-		if err != nil {
-			return nil, err
-		}
-		if r.Reported, err = strconv.ParseUint(info["used_memory"], 10, 64); err != nil {
-			return nil, fmt.Errorf("what %s says it uses: %w", r.Label, err)
-		}
-	}
-	return rows, nil
-}
-
-// fillAndRest puts the keys, and looks at the processes before, then, and at rest.
-func fillAndRest(ctx context.Context, system bench.System, rows []*memoryRow, pids []int, set *settings, p *progress) error {
-	look := func(field func(*memoryRow) *uint64) error {
-		for i, r := range rows {
-			var err error
-			if *field(r), err = resident(pids[i]); err != nil {
+	s.report = func() error {
+		for i, r := range s.rows {
+			info, err := redisInfo(g.servers[i].addr(), "memory")
+			if err != nil {
 				return err
+			}
+			if r.Reported, err = strconv.ParseUint(info["used_memory"], 10, 64); err != nil {
+				return fmt.Errorf("what %s says it uses: %w", r.Label, err)
 			}
 		}
 		return nil
 	}
-	if err := look(func(r *memoryRow) *uint64 { return &r.Empty }); err != nil {
+	return s, nil
+}
+
+// fill puts the keys, and looks at the processes before and then.
+func (s *fullSystem) fill(ctx context.Context, set *settings) error {
+	if err := s.look(func(r *memoryRow, bytes uint64) { r.Empty = bytes }); err != nil {
 		return err
 	}
-	p.step("memory: %d keys to %s", set.MemoryKeys, system.Name())
 	load := bench.Load{
-		Clients: openClients, Keys: set.MemoryKeys, ValueSize: set.ValueSize, Seed: set.Seed, Patience: patience,
+		Clients: openClients, Keys: set.MemoryKeys, ValueSize: set.ValueSize, Seed: set.Seed,
+		Mix: bench.Mix{bench.Get: 1}, Patience: patience,
 	}
-	r, err := bench.Start(ctx, system, load, nil) // which puts every key
+	r, err := bench.Start(ctx, s.clients, load, nil) // which puts every key
 	if err != nil {
 		return err
 	}
 	if err := r.Close(); err != nil {
 		return err
 	}
-	if err := look(func(r *memoryRow) *uint64 { return &r.Filled }); err != nil {
-		return err
+	return s.look(func(r *memoryRow, bytes uint64) { r.Filled = bytes })
+}
+
+// look notes how much of each process is in memory.
+func (s *fullSystem) look(note func(*memoryRow, uint64)) error {
+	for i, r := range s.rows {
+		bytes, err := resident(s.pids[i])
+		if err != nil {
+			return err
+		}
+		note(r, bytes)
 	}
-	p.step("memory: %s comes to rest", system.Name())
-	return rest(ctx, rows, pids)
+	return nil
 }
 
 // How long memory must have changed by no more than a hundredth to be at rest, and how
 // long that is waited for.
 const (
-	restTime = 5 * time.Second
-	restMax  = patience
+	quietTime = 5 * time.Second
+	quietMax  = patience
 )
 
-// rest waits until nothing changes any more.
-func rest(ctx context.Context, rows []*memoryRow, pids []int) error {
-	limit := time.Now().Add(restMax)
-	for since := time.Now(); time.Since(since) < restTime && time.Now().Before(limit); {
-		for i, r := range rows {
-			now, err := resident(pids[i])
-			if err != nil {
+// rest waits for a time, and then until nothing changes any more.
+func rest(ctx context.Context, least time.Duration, systems []*fullSystem) error {
+	began := time.Now()
+	changed := began
+	for {
+		for _, s := range systems {
+			if err := s.look(func(r *memoryRow, bytes uint64) {
+				if diff := max(bytes, r.Rest) - min(bytes, r.Rest); diff > bytes/100 {
+					r.Rest, changed = bytes, time.Now()
+				}
+			}); err != nil {
 				return err
 			}
-			if diff := max(now, r.Rest) - min(now, r.Rest); diff > now/100 {
-				r.Rest, since = now, time.Now()
-			}
+		}
+		since := time.Since(began)
+		if since >= least && time.Since(changed) >= quietTime || since >= least+quietMax {
+			return nil
 		}
 		if !pause(ctx, 200*time.Millisecond) {
 			return context.Cause(ctx)
 		}
 	}
-	return nil
 }
 
 // resident returns the bytes of a process that are in memory.

@@ -8,10 +8,10 @@ import (
 // What a measurement takes besides itself, as it was seen: keys are put before it and
 // read back after it, which takes etcd longest.
 const (
-	aroundLoop  = 250 * time.Millisecond
-	aroundEtcd  = 1500 * time.Millisecond
-	trialTime   = 5 * time.Second
-	fillTime    = 60 * time.Microsecond // for each key
+	aroundLoop  = 150 * time.Millisecond
+	aroundEtcd  = time.Second
+	trialTime   = 4 * time.Second
+	fillTime    = 50 * time.Microsecond // for each key
 	startedTime = 10 * time.Second      // until all systems serve
 )
 
@@ -44,12 +44,14 @@ func (s *settings) plan() (steps int, about time.Duration) {
 		loops([]string{"tandem", "redis-sentinel", "etcd"}, 1, s.Trials, trialTime)
 	}
 	if s.has(partMemory) {
-		for _, id := range []string{"tandem", "redis"} {
+		for _, id := range []string{"tandem", "redis-wait-batched"} {
 			if s.takes(id) {
-				steps += 2
-				about += time.Duration(s.MemoryKeys)*fillTime + 2*restTime
+				steps++
+				about += time.Duration(s.MemoryKeys) * fillTime
 			}
 		}
+		steps++
+		about += s.Rest + quietTime
 	}
 	return steps, about
 }

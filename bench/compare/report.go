@@ -26,7 +26,7 @@ type report struct {
 	Open     *openLoop `json:"open,omitempty"`
 	Failover *failover `json:"failover,omitempty"`
 	Memory   *memory   `json:"memory,omitempty"`
-	Ratios   ratios    `json:"ratios"`
+	Figures  figures   `json:"figures"`
 	Checks   []*check  `json:"checks"`
 }
 
@@ -51,7 +51,7 @@ func (r *report) table(part string) *table {
 
 // conclude makes what follows from the measurements.
 func (r *report) conclude() {
-	r.Ratios = compareAll(r)
+	r.Figures = compareAll(r)
 	seen := make(map[string]*check)
 	of := func(id, label string) *check {
 		c := seen[label]

@@ -36,12 +36,17 @@ type settings struct {
 	Rate       float64       `json:"rate"` // of the open loop; zero: half of Redis's peak
 	Trials     int           `json:"trials"`
 	MemoryKeys int           `json:"memory_keys"`
+	Rest       time.Duration `json:"rest_ns"`
 	Seed       uint64        `json:"seed"`
 
 	out    string // directory for the results; empty: none
 	dir    string // directory for the systems' files; empty: that for temporary files
 	tandem string // the binary
 }
+
+// restDefault is longer than the two minutes after which the Go runtime collects garbage
+// when nobody makes any.
+const restDefault = 130 * time.Second
 
 // openClients bounds what is under way at once in an open loop.
 const openClients = 256
@@ -65,6 +70,7 @@ func parse(args []string) (*settings, error) {
 	flags.Float64Var(&s.Rate, "rate", 0, "writes a second of the open loop; 0: half of the best that Redis with WAIT 1 did")
 	flags.IntVar(&s.Trials, "trials", 8, "how often the primary of each system is killed")
 	flags.IntVar(&s.MemoryKeys, "memory-keys", 1_000_000, "how many keys are kept when memory is measured")
+	flags.DurationVar(&s.Rest, "rest", restDefault, "how long they rest at least before memory is measured")
 	flags.Uint64Var(&s.Seed, "seed", 1, "what keys are drawn from")
 	flags.StringVar(&s.out, "out", "", "`directory` to write compare.txt, compare.md and compare.json to")
 	flags.StringVar(&s.dir, "dir", "", "`directory` for what the systems keep, which is removed; empty: that for temporary files")
@@ -127,6 +133,8 @@ func (s *settings) check() error {
 		return fmt.Errorf("duration %v: must be more than zero", s.Duration)
 	case s.Warmup < 0:
 		return fmt.Errorf("warm-up %v: must not be negative", s.Warmup)
+	case s.Rest < 0:
+		return fmt.Errorf("rest %v: must not be negative", s.Rest)
 	case s.Rate < 0:
 		return fmt.Errorf("rate %v: must not be negative", s.Rate)
 	case s.ValueSize < bench.ValueSizeMin:

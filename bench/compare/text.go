@@ -80,7 +80,7 @@ func (r *report) text(markdown bool) string {
 	for _, t := range r.Tables {
 		b.WriteString(t.grid(r.Settings).text(markdown))
 	}
-	for _, g := range []*grid{r.Open.grid(), r.Failover.grid(), r.Memory.grid(), r.Ratios.grid(), r.checkGrid()} {
+	for _, g := range []*grid{r.Open.grid(), r.Failover.grid(), r.Memory.grid(), r.Figures.grid(), r.checkGrid()} {
 		b.WriteString(g.text(markdown))
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
@@ -178,20 +178,24 @@ func (m *memory) grid() *grid {
 	return g
 }
 
-func (rs ratios) grid() *grid {
+func (fs figures) grid() *grid {
 	g := &grid{
-		title: "ratios: of the same round each, median (least–most)",
-		head:  []string{"what", "ratio", "aim", "met"}, words: 1,
+		title: "figures: ratios are of the same round, median (least–most)",
+		head:  []string{"what", "value", "aim", "met"}, words: 1,
 	}
-	for _, r := range rs {
-		aim, met := "at least ", "no"
-		if !r.Over {
-			aim = "at most "
+	for _, f := range fs {
+		aim, met := "–", "–"
+		if f.Aim > 0 {
+			aim, met = "at most ", "no"
+			if f.Over {
+				aim = "at least "
+			}
+			aim += strconv.FormatFloat(f.Aim, 'g', -1, 64)
+			if f.met() {
+				met = "yes"
+			}
 		}
-		if r.met() {
-			met = "yes"
-		}
-		g.add(r.Text, r.Rounds.format(decimals), aim+strconv.FormatFloat(r.Aim, 'g', -1, 64), met)
+		g.add(f.Text, f.Value.format(decimals), aim, met)
 	}
 	return g
 }
