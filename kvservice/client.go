@@ -22,7 +22,8 @@ type KVClient struct {
 	transport   *rpcnet.Transport
 	monitor     *sysmonitor.Client
 
-	inbox    chan func(*clientLoop)
+	inbox    *mailbox[clientEvent]
+	bell     chan struct{}   // of inbox
 	ctx      context.Context // ends with Close
 	halt     context.CancelFunc
 	stopOnce sync.Once
@@ -59,9 +60,10 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 		monitorAddr: monitorAddr,
 		transport:   o.transport(o.name),
 		monitor:     sysmonitor.MakeClient(o.name, monitorAddr, o.monitorOptions()...),
-		inbox:       make(chan func(*clientLoop), inboxSize),
+		bell:        make(chan struct{}, 1),
 		gone:        make(chan struct{}),
 	}
+	c.inbox = newMailbox[clientEvent](c.bell, inboxSize)
 	c.ctx, c.halt = context.WithCancel(context.Background())
 	l := &clientLoop{
 		client: c,
@@ -71,7 +73,7 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 			DoubtTicks:   int(doubtAfter / clientTick),
 			Seed:         drawIncarnation(),
 		}),
-		waiting: make(map[clerk.RequestID]waiting),
+		waiting: make(map[clerk.RequestID]*operation),
 		calls:   make(map[clerk.CallID]*rpcnet.Pending),
 	}
 	c.tasks.Go(l.run)
@@ -91,183 +93,13 @@ func (c *KVClient) Close() {
 			}
 		}
 		c.halt()
+		c.inbox.close()
 		c.transport.Close()
 		c.monitor.Close()
 		c.tasks.Wait()
 		close(c.gone)
 	})
 	<-c.gone
-}
-
-// clientLoop is what the goroutine that owns the clerk owns.
-type clientLoop struct {
-	client  *KVClient
-	clerk   *clerk.Clerk
-	lastID  clerk.RequestID
-	waiting map[clerk.RequestID]waiting
-	calls   map[clerk.CallID]*rpcnet.Pending
-
-	// Why nothing gets on, for the error of a request that is given up.
-	viewErr error // what the view service said last, if it was no view
-	callErr error // what came of the last call to a server, if it was no answer
-}
-
-func (l *clientLoop) run() {
-	c := l.client
-	defer func() {
-		if v := recover(); v != nil {
-			broken, ok := v.(*tandem.InvariantError)
-			if !ok {
-				panic(v) // a bug of another kind: the stack says more than we could
-			}
-			c.opts.logger.Error("closing a client: an invariant is broken", "invariant", broken.Invariant, "detail", broken.Detail)
-			c.halt()
-			go c.Close() // it waits for this goroutine, so it needs one of its own
-		}
-	}()
-	ticker := time.NewTicker(clientTick)
-	defer ticker.Stop()
-	ticking := true
-	for {
-		// Time passes for the clerk only while it waits for something.
-		if busy := len(l.waiting) > 0; busy != ticking {
-			if ticking = busy; busy {
-				ticker.Reset(clientTick)
-			} else {
-				ticker.Stop()
-			}
-		}
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-ticker.C:
-			l.clerk.Tick()
-		case e := <-c.inbox:
-			e(l)
-			l.drain()
-		}
-		l.carryOut()
-	}
-}
-
-func (l *clientLoop) drain() {
-	for range maxStep {
-		select {
-		case e := <-l.client.inbox:
-			e(l)
-		default:
-			return
-		}
-	}
-}
-
-// carryOut does what the clerk asks for.
-func (l *clientLoop) carryOut() {
-	for effects := l.clerk.Take(); !effects.Empty(); effects = l.clerk.Take() {
-		for i := range effects.Calls {
-			l.call(&effects.Calls[i])
-		}
-		for _, id := range effects.Abandon {
-			if p := l.calls[id]; p != nil {
-				p.Abandon()
-				delete(l.calls, id)
-			}
-		}
-		for _, ask := range effects.Ask {
-			l.ask(ask)
-		}
-		for _, d := range effects.Done {
-			if w, ok := l.waiting[d.ID]; ok {
-				delete(l.waiting, d.ID)
-				w.answer <- d
-			}
-		}
-	}
-}
-
-func (l *clientLoop) call(call *clerk.Call) {
-	switch {
-	case call.Put != nil:
-		startCall(l, call, putMethod, call.Put, (*clerk.Clerk).PutReplied)
-	case call.Get != nil:
-		startCall(l, call, getMethod, call.Get, (*clerk.Clerk).GetReplied)
-	default:
-		startCall(l, call, scanMethod, call.Scan, (*clerk.Clerk).ScanReplied)
-	}
-}
-
-// startCall makes an RPC and brings the clerk its reply, or the failure, and
-// with it whether the request may have left.
-func startCall[R any](l *clientLoop, call *clerk.Call, method string, args any, replied func(*clerk.Clerk, clerk.CallID, *R)) {
-	c, id := l.client, call.ID
-	p, err := rpcnet.Start(c.transport, call.Addr, method, args, func(reply *R, err error) {
-		c.post(func(l *clientLoop) {
-			delete(l.calls, id)
-			if l.callErr = err; err != nil {
-				l.clerk.Failed(id, !errors.Is(err, rpcnet.ErrNotSent))
-				return
-			}
-			if code := refusal(reply); code != tandem.OK {
-				l.callErr = fmt.Errorf("%s at %s: %w", method, call.Addr, code)
-			}
-			replied(l.clerk, id, reply)
-		})
-	})
-	if err != nil {
-		l.callErr = err
-		l.clerk.Failed(id, false)
-		return
-	}
-	l.calls[id] = p
-}
-
-// refusal returns the code with which a server refused to serve a call for now,
-// OK if it did serve.
-func refusal(reply any) tandem.Err {
-	code := tandem.OK
-	switch r := reply.(type) {
-	case *tandem.PutReply:
-		code = r.Err
-	case *tandem.GetReply:
-		code = r.Err
-	case *tandem.ScanReply:
-		code = r.Err
-	}
-	switch code {
-	case tandem.ErrWrongServer, tandem.ErrWrongCluster, tandem.ErrBusy, tandem.ErrTooManySessions:
-		return code
-	}
-	return tandem.OK
-}
-
-// trouble says what requests are waiting for.
-func (l *clientLoop) trouble() error {
-	v := l.clerk.View()
-	switch {
-	case v.Viewnum == 0 && l.viewErr != nil:
-		return l.viewErr
-	case v.Viewnum == 0:
-		return fmt.Errorf("no view yet from the view service at %s", l.client.monitorAddr)
-	case l.callErr != nil:
-		return l.callErr
-	}
-	return fmt.Errorf("no answer yet from %s, the primary of view %d", v.Primary, v.Viewnum)
-}
-
-// waiting is an operation under way.
-type waiting struct {
-	answer chan<- clerk.Done
-	since  time.Time
-}
-
-// anyFor reports whether an operation has been under way for at least so long.
-func (l *clientLoop) anyFor(d time.Duration) bool {
-	for _, w := range l.waiting {
-		if time.Since(w.since) >= d {
-			return true
-		}
-	}
-	return false
 }
 
 // WaitingFor says what operations are waiting for that have been under way for at
@@ -293,37 +125,8 @@ func (c *KVClient) WaitingFor(atLeast time.Duration) error {
 	}
 }
 
-func (l *clientLoop) ask(ask clerk.AskView) {
-	c := l.client
-	c.tasks.Go(func() {
-		ctx, cancel := context.WithTimeout(c.ctx, viewWait+stallTimeout)
-		defer cancel()
-		reply, err := c.monitor.Wait(ctx, tandem.ViewArgs{
-			Wait: viewWait, Viewnum: ask.Viewnum, Cluster: ask.Cluster, Group: ask.Group,
-		})
-		c.post(func(l *clientLoop) {
-			if l.viewErr = err; err != nil {
-				l.clerk.ViewFailed()
-				return
-			}
-			if reply.Err != "" && reply.Err != tandem.OK {
-				l.viewErr = fmt.Errorf("the view service at %s: %w", c.monitorAddr, reply.Err)
-			}
-			l.clerk.ViewReplied(reply)
-		})
-	})
-}
-
-func (c *KVClient) post(e func(*clientLoop)) bool {
-	if c.ctx.Err() != nil {
-		return false // select would take either, and nobody reads the inbox any more
-	}
-	select {
-	case c.inbox <- e:
-		return true
-	case <-c.ctx.Done():
-		return false
-	}
+func (c *KVClient) post(do func(*clientLoop)) bool {
+	return c.ctx.Err() == nil && c.inbox.post(clientEvent{do: do})
 }
 
 // do carries out one request. When ctx ends it is given up, and the error says
@@ -335,35 +138,30 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 	if err := c.checkSize(req); err != nil {
 		return clerk.Done{}, c.wrap(req, clerk.Done{Err: err, Outcome: tandem.DidNotRun}, nil)
 	}
-	answer := make(chan clerk.Done, 1)
-	var id clerk.RequestID
-	start := func(l *clientLoop) {
-		l.lastID++
-		id = l.lastID
-		l.waiting[id] = waiting{answer, time.Now()}
-		l.clerk.Start(id, req)
-	}
-	if !c.post(start) {
+	op := operations.Get().(*operation)
+	op.request = req
+	if c.ctx.Err() != nil || !c.inbox.post(clientEvent{start: op}) {
 		return clerk.Done{}, c.wrap(req, clerk.Done{Err: ErrClosed, Outcome: tandem.DidNotRun}, nil)
 	}
 	closed := clerk.Done{Err: ErrClosed} // with the outcome unknown
 	select {
-	case d := <-answer:
+	case d := <-op.answer:
+		op.release()
 		return d, c.wrap(req, d, nil)
 	case <-c.ctx.Done():
-		return closed, c.wrap(req, c.last(answer, closed), nil)
+		return closed, c.wrap(req, c.last(op.answer, closed), nil)
 	case <-ctx.Done():
 	}
 	var why error
 	c.post(func(l *clientLoop) {
 		// Once it has been answered, why is the caller's again.
-		if _, ok := l.waiting[id]; ok {
+		if _, ok := l.waiting[op.id]; ok {
 			why = l.trouble()
 		}
-		l.clerk.Cancel(id)
+		l.clerk.Cancel(op.id)
 	})
 	select {
-	case d := <-answer:
+	case d := <-op.answer:
 		if errors.Is(d.Err, clerk.ErrCanceled) {
 			d.Err = ctx.Err()
 		} else {
@@ -371,7 +169,7 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 		}
 		return d, c.wrap(req, d, why)
 	case <-c.ctx.Done():
-		return closed, c.wrap(req, c.last(answer, closed), nil)
+		return closed, c.wrap(req, c.last(op.answer, closed), nil)
 	}
 }
 

@@ -1,0 +1,259 @@
+package kvservice
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/rpcnet"
+	"github.com/tandemkv/tandem/kvservice/clerk"
+)
+
+// clientLoop is what the goroutine that owns the clerk owns.
+type clientLoop struct {
+	client  *KVClient
+	clerk   *clerk.Clerk
+	lastID  clerk.RequestID
+	waiting map[clerk.RequestID]*operation
+	calls   map[clerk.CallID]*rpcnet.Pending
+	events  []clientEvent // done with; take fills another
+
+	// Why nothing gets on, for the error of a request that is given up.
+	viewErr error // what the view service said last, if it was no view
+	callErr error // what came of the last call to a server, if it was no answer
+}
+
+func (l *clientLoop) run() {
+	c := l.client
+	defer func() {
+		if v := recover(); v != nil {
+			broken, ok := v.(*tandem.InvariantError)
+			if !ok {
+				panic(v) // a bug of another kind: the stack says more than we could
+			}
+			c.opts.logger.Error("closing a client: an invariant is broken", "invariant", broken.Invariant, "detail", broken.Detail)
+			c.halt()
+			go c.Close() // it waits for this goroutine, so it needs one of its own
+		}
+	}()
+	ticker := time.NewTicker(clientTick)
+	defer ticker.Stop()
+	ticking := true
+	for {
+		// Time passes for the clerk only while it waits for something.
+		if busy := len(l.waiting) > 0; busy != ticking {
+			if ticking = busy; busy {
+				ticker.Reset(clientTick)
+			} else {
+				ticker.Stop()
+			}
+		}
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-ticker.C:
+			l.clerk.Tick()
+		case <-c.bell:
+			runtime.Gosched() // so that those who call together are served together
+			l.drain()
+		}
+		l.carryOut()
+	}
+}
+
+func (l *clientLoop) drain() {
+	l.events = l.client.inbox.take(l.events)
+	for i := range l.events {
+		e := &l.events[i]
+		switch {
+		case e.do != nil:
+			e.do(l)
+		case e.start != nil:
+			l.start(e.start)
+		default:
+			l.returned(e)
+		}
+		*e = clientEvent{} // its array is used again, and keeps nothing alive
+	}
+}
+
+func (l *clientLoop) start(op *operation) {
+	l.lastID++
+	op.id, op.since = l.lastID, time.Now()
+	l.waiting[op.id] = op
+	l.clerk.Start(op.id, op.request)
+}
+
+// carryOut does what the clerk asks for.
+func (l *clientLoop) carryOut() {
+	for effects := l.clerk.Take(); !effects.Empty(); effects = l.clerk.Take() {
+		for i := range effects.Calls {
+			l.call(&effects.Calls[i])
+		}
+		for _, id := range effects.Abandon {
+			if p := l.calls[id]; p != nil {
+				p.Abandon()
+				delete(l.calls, id)
+			}
+		}
+		for _, ask := range effects.Ask {
+			l.ask(ask)
+		}
+		for _, d := range effects.Done {
+			if op, ok := l.waiting[d.ID]; ok {
+				delete(l.waiting, d.ID)
+				op.answer <- d
+			}
+		}
+	}
+	l.client.transport.Flush()
+}
+
+func (l *clientLoop) call(call *clerk.Call) {
+	switch {
+	case call.Put != nil:
+		queueCall(l, call, putMethod, call.Put, func(e *clientEvent, r *tandem.PutReply) { e.put = r })
+	case call.Get != nil:
+		queueCall(l, call, getMethod, call.Get, func(e *clientEvent, r *tandem.GetReply) { e.get = r })
+	default:
+		queueCall(l, call, scanMethod, call.Scan, func(e *clientEvent, r *tandem.ScanReply) { e.scan = r })
+	}
+}
+
+// queueCall makes an RPC, which goes out with the next Flush, and brings the loop its
+// reply, or the failure.
+func queueCall[R any](l *clientLoop, call *clerk.Call, method string, args any, hold func(*clientEvent, *R)) {
+	c, id, addr := l.client, call.ID, call.Addr
+	p, err := rpcnet.Queue(c.transport, addr, method, args, func(reply *R, err error) {
+		e := clientEvent{call: id, method: method, addr: addr, err: err}
+		if err == nil {
+			hold(&e, reply)
+		}
+		c.inbox.post(e)
+	})
+	if err != nil {
+		l.callErr = err
+		l.clerk.Failed(id, false)
+		return
+	}
+	l.calls[id] = p
+}
+
+// returned takes what came of a call: its reply, or that it failed, and with that
+// whether the request may have left.
+func (l *clientLoop) returned(e *clientEvent) {
+	delete(l.calls, e.call)
+	if l.callErr = e.err; e.err != nil {
+		l.clerk.Failed(e.call, !errors.Is(e.err, rpcnet.ErrNotSent))
+		return
+	}
+	var code tandem.Err
+	switch {
+	case e.put != nil:
+		code = e.put.Err
+	case e.get != nil:
+		code = e.get.Err
+	default:
+		code = e.scan.Err
+	}
+	if refusal(code) {
+		l.callErr = fmt.Errorf("%s at %s: %w", e.method, e.addr, code)
+	}
+	switch {
+	case e.put != nil:
+		l.clerk.PutReplied(e.call, e.put)
+	case e.get != nil:
+		l.clerk.GetReplied(e.call, e.get)
+	default:
+		l.clerk.ScanReplied(e.call, e.scan)
+	}
+}
+
+// refusal tells whether a code says that a server does not serve a call for now.
+func refusal(code tandem.Err) bool {
+	switch code {
+	case tandem.ErrWrongServer, tandem.ErrWrongCluster, tandem.ErrBusy, tandem.ErrTooManySessions:
+		return true
+	}
+	return false
+}
+
+// trouble says what requests are waiting for.
+func (l *clientLoop) trouble() error {
+	v := l.clerk.View()
+	switch {
+	case v.Viewnum == 0 && l.viewErr != nil:
+		return l.viewErr
+	case v.Viewnum == 0:
+		return fmt.Errorf("no view yet from the view service at %s", l.client.monitorAddr)
+	case l.callErr != nil:
+		return l.callErr
+	}
+	return fmt.Errorf("no answer yet from %s, the primary of view %d", v.Primary, v.Viewnum)
+}
+
+// operation is a request of a caller's who waits. Once it has been answered and the
+// answer is taken, nobody holds it any more, and it is used again.
+type operation struct {
+	request clerk.Request
+	answer  chan clerk.Done // has room for one
+
+	id    clerk.RequestID // these two are the loop's
+	since time.Time
+}
+
+var operations = sync.Pool{New: func() any { return &operation{answer: make(chan clerk.Done, 1)} }}
+
+func (op *operation) release() {
+	op.request = clerk.Request{}
+	operations.Put(op)
+}
+
+// clientEvent is something for the loop to do: a function, an operation to start, or
+// what came of a call.
+type clientEvent struct {
+	do    func(*clientLoop)
+	start *operation
+
+	call         clerk.CallID
+	method, addr string
+	err          error // or else one of the replies
+	put          *tandem.PutReply
+	get          *tandem.GetReply
+	scan         *tandem.ScanReply
+}
+
+// anyFor reports whether an operation has been under way for at least so long.
+func (l *clientLoop) anyFor(d time.Duration) bool {
+	for _, w := range l.waiting {
+		if time.Since(w.since) >= d {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *clientLoop) ask(ask clerk.AskView) {
+	c := l.client
+	c.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, viewWait+stallTimeout)
+		defer cancel()
+		reply, err := c.monitor.Wait(ctx, tandem.ViewArgs{
+			Wait: viewWait, Viewnum: ask.Viewnum, Cluster: ask.Cluster, Group: ask.Group,
+		})
+		c.post(func(l *clientLoop) {
+			if l.viewErr = err; err != nil {
+				l.clerk.ViewFailed()
+				return
+			}
+			if reply.Err != "" && reply.Err != tandem.OK {
+				l.viewErr = fmt.Errorf("the view service at %s: %w", c.monitorAddr, reply.Err)
+			}
+			l.clerk.ViewReplied(reply)
+		})
+	})
+}
