@@ -117,15 +117,13 @@ func (f *field) kill() error {
 	return errors.Join(errs...)
 }
 
-// pids returns the processes of all systems.
+// pids returns the processes of all systems, those of view services apart, which do next
+// to nothing.
 func (f *field) pids() []int {
 	var all []int
 	for _, p := range []*tandemPair{f.tandem, f.leased} {
 		if p != nil {
-			all = append(all, p.monitor.Local())
-			for _, s := range p.servers {
-				all = append(all, s.proc.Local())
-			}
+			all = append(all, p.pids()...)
 		}
 	}
 	var children []*child

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem/internal/bench"
-	"github.com/tandemkv/tandem/internal/cluster"
+	"github.com/tandemkv/tandem/internal/drill"
 )
 
 // mortal is a system whose primary can be killed.
@@ -172,7 +172,7 @@ func goOn(ctx context.Context, r *bench.Running) error {
 type mortalTandem struct {
 	*tandemPair
 	clients bench.System
-	dead    *tandemServer
+	dead    *drill.Server
 }
 
 func newMortalTandem(ctx context.Context, n *nursery, set *settings) (mortal, error) {
@@ -187,23 +187,22 @@ func newMortalTandem(ctx context.Context, n *nursery, set *settings) (mortal, er
 	return &mortalTandem{tandemPair: p, clients: clients}, nil
 }
 
-func (m *mortalTandem) system() bench.System            { return m.clients }
-func (m *mortalTandem) whole(ctx context.Context) error { return m.inSync(ctx, len(m.servers)) }
-func (m *mortalTandem) end() error                      { return m.kill() }
+func (m *mortalTandem) system() bench.System { return m.clients }
+func (m *mortalTandem) end() error           { return m.kill() }
 
-func (m *mortalTandem) strike(ctx context.Context) error {
-	_, primary, err := m.status(ctx)
-	if err != nil {
-		return err
-	}
-	m.dead = primary
-	return primary.proc.Kill()
-}
-
-func (m *mortalTandem) mend(ctx context.Context) (err error) {
-	m.dead.proc, err = cluster.Start(ctx, m.dead.spec)
+func (m *mortalTandem) whole(ctx context.Context) error {
+	_, err := m.Well(ctx)
 	return err
 }
+
+func (m *mortalTandem) strike(ctx context.Context) (err error) {
+	if m.dead, _, err = m.members(ctx); err != nil {
+		return err
+	}
+	return m.dead.Process().Kill()
+}
+
+func (m *mortalTandem) mend(ctx context.Context) error { return m.Start(ctx, m.dead) }
 
 // mortalRedis is a group that sentinels watch.
 type mortalRedis struct {

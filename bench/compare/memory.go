@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tandemkv/tandem/internal/bench"
+	"github.com/tandemkv/tandem/internal/drill"
 )
 
 // memoryRow is what many keys take up in one process. All are bytes.
@@ -99,6 +98,10 @@ func fullTandem(ctx context.Context, n *nursery, set *settings) (*fullSystem, er
 	if err != nil {
 		return nil, err
 	}
+	primary, backup, err := pair.members(ctx)
+	if err != nil {
+		return nil, errors.Join(err, pair.kill())
+	}
 	clients, err := pair.system(bench.Shared)
 	if err != nil {
 		return nil, errors.Join(err, pair.kill())
@@ -106,7 +109,7 @@ func fullTandem(ctx context.Context, n *nursery, set *settings) (*fullSystem, er
 	return &fullSystem{
 		clients: clients, end: pair.kill,
 		rows: []*memoryRow{{ID: "tandem", Label: "Tandem: primary"}, {ID: "tandem-backup", Label: "Tandem: backup"}},
-		pids: []int{pair.servers[0].proc.Local(), pair.servers[1].proc.Local()},
+		pids: []int{primary.Process().Local(), backup.Process().Local()},
 	}, nil
 }
 
@@ -162,9 +165,9 @@ func (s *fullSystem) fill(ctx context.Context, set *settings) error {
 // look notes how much of each process is in memory.
 func (s *fullSystem) look(note func(*memoryRow, uint64)) error {
 	for i, r := range s.rows {
-		bytes, err := resident(s.pids[i])
-		if err != nil {
-			return err
+		bytes := drill.Resident(s.pids[i])
+		if bytes == 0 {
+			return fmt.Errorf("memory of %s, process %d: the system does not tell, or it has ended", r.Label, s.pids[i])
 		}
 		note(r, bytes)
 	}
@@ -200,22 +203,4 @@ func rest(ctx context.Context, least time.Duration, systems []*fullSystem) error
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// resident returns the bytes of a process that are in memory.
-func resident(pid int) (uint64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, fmt.Errorf("look at the memory of process %d: %w", pid, err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseUint(strings.Fields(rest)[0], 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("memory of process %d: %w", pid, err)
-			}
-			return kib << 10, nil
-		}
-	}
-	return 0, fmt.Errorf("process %d has no memory: it has ended", pid)
 }

@@ -28,7 +28,7 @@ func watchMemory(pid int) *memoryWatch {
 		tick := time.NewTicker(memoryPause)
 		defer tick.Stop()
 		for {
-			w.most = max(w.most, resident(pid))
+			w.most = max(w.most, Resident(pid))
 			select {
 			case <-tick.C:
 			case <-w.halt:
@@ -47,9 +47,9 @@ func (w *memoryWatch) stop() uint64 {
 	return w.most
 }
 
-// resident returns the bytes of a process that are resident, as Linux tells them in
+// Resident returns the bytes of a process that are resident, as Linux tells them in
 // pages; zero where there is no such file.
-func resident(pid int) uint64 {
+func Resident(pid int) uint64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	fields := bytes.Fields(text)
 	if err != nil || len(fields) < 2 {
