@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandemkv/tandem/internal/bench"
 	"github.com/tandemkv/tandem/internal/drill"
+	"github.com/tandemkv/tandem/sysmonitor"
 )
 
 // benchCommand measures a cluster under load.
@@ -49,8 +50,9 @@ bench-, which are removed.
 Clients begin an operation when they have the answer to the last one (a closed loop), each
 number of clients in turn, as many rounds as are wanted. With --rate operations arrive at
 that rate instead, whatever the cluster does (an open loop), and the latency counts from
-when they were meant to begin: what had to wait is not left out. --clients then bounds what
-is under way at once; arrivals that nobody could begin before the end are told.
+when they were meant to begin: what had to wait is not left out. The line "as begun" counts
+from when they did begin. --clients then bounds what is under way at once; arrivals that
+nobody could begin before the end are told.
 
 ` + checked + `
 
@@ -169,18 +171,30 @@ func (c *benchCommand) measureOwn(ctx context.Context, p *progress, loads []benc
 	if err != nil {
 		return failed(err)
 	}
-	if c.servers > 1 {
-		_, err = g.Well(ctx)
-	}
-	if err == nil {
-		err = c.measure(ctx, p, g.Monitor(), loads, r)
-	} else {
-		err = whyNotMeasured(ctx, err)
-	}
+	err = c.measureGroup(ctx, p, g, loads, r)
 	if ended := g.Kill(); err == nil {
 		err = failed(ended)
 	}
 	return err
+}
+
+// measureGroup measures a cluster, and counts its changes of view.
+func (c *benchCommand) measureGroup(ctx context.Context, p *progress, g *drill.Group, loads []bench.Load, r *benchReport) error {
+	before, err := g.Await(ctx, "a cluster that serves", func(st *sysmonitor.Status) bool {
+		return st.Active > 0 && st.Active == st.View.Viewnum && (c.servers == 1 || st.View.Backup != "")
+	})
+	if err != nil {
+		return whyNotMeasured(ctx, err)
+	}
+	if err := c.measure(ctx, p, g.Monitor(), loads, r); err != nil {
+		return err
+	}
+	after, err := g.Ask(context.WithoutCancel(ctx))
+	if err != nil {
+		return failed(err)
+	}
+	r.ViewChanges = after.View.Viewnum - before.View.Viewnum
+	return nil
 }
 
 // measure runs all rounds.

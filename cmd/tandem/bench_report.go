@@ -14,12 +14,15 @@ import (
 
 // benchReport is the answer of bench, as it stands in JSON.
 type benchReport struct {
-	Monitor     string           `json:"monitor,omitempty"` // of a cluster that ran already
-	Started     bool             `json:"started"`           // one was started
-	Connections string           `json:"connections"`
-	Rounds      int              `json:"rounds"`
-	Interrupted bool             `json:"interrupted"` // before all rounds were had
-	Summary     []benchSummary   `json:"summary"`     // for each number of clients
+	Monitor     string `json:"monitor,omitempty"` // of a cluster that ran already
+	Started     bool   `json:"started"`           // one was started
+	Connections string `json:"connections"`
+	Rounds      int    `json:"rounds"`
+	Interrupted bool   `json:"interrupted"` // before all rounds were had
+	// ViewChanges counts those of a cluster that was started, from when its backup was in
+	// sync to the end: there is no cause for any.
+	ViewChanges uint             `json:"view_changes"`
+	Summary     []benchSummary   `json:"summary"` // for each number of clients
 	Violations  bench.Violations `json:"violations"`
 	Results     []*bench.Result  `json:"results"` // in the order in which they were had
 }
@@ -32,6 +35,7 @@ type benchSummary struct {
 	Least      float64                  `json:"per_second_min"`
 	Most       float64                  `json:"per_second_max"`
 	All        bench.Latency            `json:"all"`
+	Service    bench.Latency            `json:"service"` // counted from when operations did begin
 	Kinds      map[string]bench.Latency `json:"kinds"`
 	LongestGap time.Duration            `json:"longest_gap_ns"` // of all rounds
 	Failed     uint64                   `json:"failed"`         // in all rounds, as is the rest
@@ -66,8 +70,9 @@ func summed(clients int, of []*bench.Result) benchSummary {
 	rates := sortedBy(of, func(res *bench.Result) float64 { return res.PerSecond })
 	s := benchSummary{
 		Clients: clients, PerSecond: drill.Quantile(rates, 0.5), Least: rates[0], Most: rates[len(rates)-1],
-		All:   medianLatency(of, func(res *bench.Result) bench.Latency { return res.All }),
-		Kinds: make(map[string]bench.Latency),
+		All:     medianLatency(of, func(res *bench.Result) bench.Latency { return res.All }),
+		Service: medianLatency(of, func(res *bench.Result) bench.Latency { return res.Service }),
+		Kinds:   make(map[string]bench.Latency),
 	}
 	for kind := range of[0].Kinds {
 		s.Kinds[kind] = medianLatency(of, func(res *bench.Result) bench.Latency { return res.Kinds[kind] })
@@ -122,7 +127,10 @@ func (r *benchReport) text() string {
 		countOf(r.Rounds, "round"), shortDuration(l.Duration), shortDuration(l.Warmup))
 	fmt.Fprintf(&b, "%-12s %10s %21s %9s %9s %9s %9s %9s %9s\n", "clients", "per second", "least to most", "p50", "p90", "p99", "p99.9", "longest", "gap")
 	for _, s := range r.Summary {
-		s.write(&b)
+		s.write(&b, l.Rate > 0)
+	}
+	if r.ViewChanges > 0 {
+		fmt.Fprintf(&b, "\nchanges of view without cause: %d\n", r.ViewChanges)
 	}
 	writeViolations(&b, r.Violations)
 	writeInterrupted(&b, r.Interrupted)
@@ -136,7 +144,7 @@ func writeInterrupted(b *strings.Builder, interrupted bool) {
 	}
 }
 
-func (s *benchSummary) write(b *strings.Builder) {
+func (s *benchSummary) write(b *strings.Builder, open bool) {
 	row := func(name, rate, spread string, l bench.Latency, gap string) {
 		fmt.Fprintf(b, "%-12s %10s %21s", name, rate, spread)
 		for _, d := range []time.Duration{l.P50, l.P90, l.P99, l.P999, l.Max} {
@@ -152,6 +160,9 @@ func (s *benchSummary) write(b *strings.Builder) {
 				row("  "+k.String(), "", "", l, "")
 			}
 		}
+	}
+	if open {
+		row("  as begun", "", "", s.Service, "")
 	}
 	if s.Failed > 0 {
 		fmt.Fprintf(b, "  %s failed\n", countOf(s.Failed, "operation"))

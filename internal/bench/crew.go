@@ -122,9 +122,9 @@ func (r *Running) rested() {
 	r.silence.rested(now)
 }
 
-// Clean removes what the load has put, after it was stopped. The error is that of a
-// client that cannot, or of the first key that could not be removed.
-func (r *Running) Clean(ctx context.Context) error {
+// clean removes what the load has put, after it was stopped, by clients that are Extended.
+// The error is of the first key that could not be removed.
+func (r *Running) clean(ctx context.Context) error {
 	r.gate.Lock()
 	defer r.gate.Unlock()
 	var names []string
@@ -135,11 +135,7 @@ func (r *Running) Clean(ctx context.Context) error {
 		names = append(names, w.extras.keys()...)
 	}
 	err := r.each(ctx, "clean up", len(names), func(ctx context.Context, c Client, i int) error {
-		e, ok := c.(Extended)
-		if !ok {
-			return errors.New("it cannot delete")
-		}
-		_, err := e.Delete(ctx, names[i])
+		_, err := c.(Extended).Delete(ctx, names[i])
 		return err
 	})
 	if err != nil {

@@ -62,6 +62,9 @@ type Load struct {
 	// default 10 s. It also bounds the reading back of each client's keys, which is given
 	// as much again for every 10000 keys.
 	Patience time.Duration `json:"patience_ns"`
+
+	// nap waits for a short time, precisely. Tests in virtual time have their own.
+	nap func(time.Duration)
 }
 
 // ValueSizeMin is what a value must hold: whose it is, and its number.
@@ -89,6 +92,9 @@ func (l Load) filled() Load {
 	}
 	if l.Theta == 0 {
 		l.Theta = 0.99
+	}
+	if l.nap == nil {
+		l.nap = nap
 	}
 	if l.Patience == 0 {
 		l.Patience = 10 * time.Second

@@ -29,7 +29,7 @@ func TestOpenLoopCountsFromWhenOperationsWereMeantToBegin(t *testing.T) {
 				}
 				return nil
 			}
-			l := Load{Clients: clients, Keys: clients, Rate: 100, Arrivals: Constant, Duration: 10 * time.Second}
+			l := Load{Clients: clients, Keys: clients, Rate: 100, nap: time.Sleep, Arrivals: Constant, Duration: 10 * time.Second}
 			r, err := Run(t.Context(), m, l, nil)
 			require.NoError(t, err)
 			assert.InDelta(t, 1000, r.Operations, 1)
@@ -59,7 +59,7 @@ func TestOpenLoopBoundsWhatIsUnderWayAndCountsWhatItDidNotBegin(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			return nil
 		}
-		l := Load{Clients: 5, Keys: 5, Rate: 100, Arrivals: Constant, Duration: 2 * time.Second, Mix: Mix{Append: 1}}
+		l := Load{Clients: 5, Keys: 5, Rate: 100, nap: time.Sleep, Arrivals: Constant, Duration: 2 * time.Second, Mix: Mix{Append: 1}}
 		r, err := Run(t.Context(), m, l, nil)
 		require.NoError(t, err)
 		assert.EqualValues(t, 5, most.Load())
@@ -73,7 +73,7 @@ func TestOpenLoopBoundsWhatIsUnderWayAndCountsWhatItDidNotBegin(t *testing.T) {
 
 func TestPoissonArrivalsHaveTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := Load{Clients: 50, Keys: 50, Rate: 1000, Duration: 20 * time.Second, Seed: 1}
+		l := Load{Clients: 50, Keys: 50, Rate: 1000, nap: time.Sleep, Duration: 20 * time.Second, Seed: 1}
 		r, err := Run(t.Context(), slow(time.Millisecond), l, nil)
 		require.NoError(t, err)
 		assert.InEpsilon(t, 1000, r.PerSecond, 0.05)

@@ -112,4 +112,6 @@ func TestWrongLoadsAreRefused(t *testing.T) {
 	}
 	_, err := Start(t.Context(), plain{newMemory()}, Load{Mix: Mix{Append: 1}}, nil)
 	require.ErrorContains(t, err, "it can get and put alone")
+	_, err = Start(t.Context(), plain{newMemory()}, Load{Clean: true}, nil)
+	require.ErrorContains(t, err, "it cannot delete")
 }

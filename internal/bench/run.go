@@ -48,7 +48,7 @@ func Run(ctx context.Context, s System, l Load, progress func(Progress)) (*Resul
 		return nil, err
 	}
 	if l.Clean {
-		if err := r.Clean(ctx); err != nil {
+		if err := r.clean(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -154,10 +154,18 @@ func (r *Running) open(ctx context.Context) (Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a client: %w", err)
 	}
-	if _, ok := c.(Extended); !ok && r.load.Mix.extended() {
-		return nil, errors.Join(fmt.Errorf("mix %v: it can get and put alone", r.load.Mix), c.Close())
+	if _, ok := c.(Extended); ok {
+		return c, nil
 	}
-	return c, nil
+	switch {
+	case r.load.Mix.extended():
+		err = fmt.Errorf("mix %v: it can get and put alone", r.load.Mix)
+	case r.load.Clean:
+		err = errors.New("clean up: it cannot delete")
+	default:
+		return c, nil
+	}
+	return nil, errors.Join(err, c.Close())
 }
 
 // Cut returns what was measured since the last Cut, or since Start, and begins another

@@ -14,10 +14,15 @@ type schedule struct {
 	pause func() time.Duration // to the next arrival
 	next  time.Time            // the next arrival
 	timer *time.Timer
+	nap   func(time.Duration)
 }
 
+// A timer of Go's may be more than a millisecond late when the process has nothing else
+// to do, which would count as latency. So the last of a wait is a nap, which is not.
+const napMax = 2 * time.Millisecond
+
 func newSchedule(l *Load, rng *rand.Rand) *schedule {
-	s := &schedule{turn: make(chan struct{}, 1), next: time.Now(), timer: time.NewTimer(0)}
+	s := &schedule{turn: make(chan struct{}, 1), next: time.Now(), timer: time.NewTimer(0), nap: l.nap}
 	s.turn <- struct{}{}
 	mean := float64(time.Second) / l.Rate
 	s.pause = func() time.Duration { return time.Duration(mean) }
@@ -32,12 +37,16 @@ func newSchedule(l *Load, rng *rand.Rand) *schedule {
 func (s *schedule) take(ctx context.Context) (meant time.Time, ok bool) {
 	<-s.turn
 	defer func() { s.turn <- struct{}{} }()
-	if wait := time.Until(s.next); wait > 0 {
+	if wait := time.Until(s.next) - napMax; wait > 0 {
 		s.timer.Reset(wait)
 		select {
 		case <-s.timer.C:
 		case <-ctx.Done():
+			return time.Time{}, false
 		}
+	}
+	for wait := time.Until(s.next); wait > 0; wait = time.Until(s.next) {
+		s.nap(wait)
 	}
 	if ctx.Err() != nil {
 		return time.Time{}, false
