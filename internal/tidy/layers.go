@@ -26,7 +26,7 @@ var layers = map[string]layer{
 	// The cores. The store is a replica's machine, so it knows entries.
 	"sysmonitor/view":   {rooms: []string{"."}},
 	"kvservice/replica": {rooms: []string{".", "internal/compact"}},
-	"kvservice/store":   {rooms: []string{".", "kvservice/replica"}, foreign: []string{"github.com/tidwall/btree"}},
+	"kvservice/store":   {rooms: []string{".", "kvservice/replica"}},
 	"kvservice/clerk":   {rooms: []string{"."}},
 
 	// The world for the cores: no shell. What it leaves behind for people is drawn

@@ -33,7 +33,7 @@ var cores = []core{
 	{"internal/compact", nil},
 	{"sysmonitor/view", nil},
 	{"kvservice/replica", nil},
-	{"kvservice/store", []string{"github.com/tidwall/btree"}},
+	{"kvservice/store", nil},
 	{"kvservice/clerk", nil},
 	// The world that the cores are tested in must be as repeatable as they are.
 	// It draws its faults from seeded sources, sends messages through gob to

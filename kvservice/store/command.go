@@ -179,8 +179,14 @@ func (w *Write) append(b []byte) []byte {
 // DecodeCommand decodes a command. The result passes Check, shares nothing
 // with b, and encodes to the same bytes again.
 func DecodeCommand(b []byte) (Command, error) {
+	c, _, err := decodeCommand(b, nil)
+	return c, err
+}
+
+// decodeCommand is DecodeCommand, with room for writes. sole is, of an Update of one
+// OpPut, the record that it makes, which is then all the memory that is taken.
+func decodeCommand(b []byte, writes []Write) (c Command, sole record, err error) {
 	r := reader{b: b}
-	var c Command
 	switch tag := r.header(); tag {
 	case tagUpdate:
 		c.Kind = Update
@@ -188,9 +194,21 @@ func DecodeCommand(b []byte) (Command, error) {
 		c.Number = r.uvarint()
 		c.MaxValue = r.uvarint()
 		c.ReplyBudget = r.uvarint()
-		c.Writes = make([]Write, r.count(minWrite))
-		for i := range c.Writes {
-			c.Writes[i] = Write{Op: tandem.Op(r.byte()), Key: r.string(), Value: r.string(), Expected: r.string()}
+		n := r.count(minWrite)
+		if c.Writes = writes; n > cap(writes) {
+			c.Writes = make([]Write, 0, n)
+		}
+		for range n {
+			w := Write{Op: tandem.Op(r.byte())}
+			if n == 1 && w.Op == tandem.OpPut {
+				if sole = r.record(); sole != "" {
+					w.Key, w.Value = sole.key(), sole.value()
+				}
+			} else {
+				w.Key, w.Value = r.string(), r.string()
+			}
+			w.Expected = r.string()
+			c.Writes = append(c.Writes, w)
 		}
 	case tagOpenSession:
 		c.Kind = OpenSession
@@ -202,12 +220,12 @@ func DecodeCommand(b []byte) (Command, error) {
 	default:
 		r.fail(errKind)
 	}
-	err := r.done()
+	err = r.done()
 	if err == nil {
 		err = c.Check()
 	}
 	if err != nil {
-		return Command{}, fmt.Errorf("command of %d bytes %w", len(b), err)
+		return Command{}, "", fmt.Errorf("command of %d bytes %w", len(b), err)
 	}
-	return c, nil
+	return c, sole, nil
 }

@@ -94,7 +94,7 @@ func (s *Store) loadEnd() error {
 	if s.loading.sessions != 0 || s.loading.pairs != 0 {
 		return errCount
 	}
-	if id, ok := s.sessions.outOfOrder(); ok {
+	if id, ok := s.sessions.linkAll(); !ok {
 		return fmt.Errorf("%w: %d", errSession, id)
 	}
 	s.loading = loading{stage: itemEnd}
@@ -114,20 +114,19 @@ func (s *Store) loadSession(r *reader) error {
 		return errCount
 	}
 	s.loading.sessions--
-	if last, _, ok := s.sessions.byID.Max(); ok && ses.ID <= last {
+	if n := len(s.sessions.rows); n > 0 && ses.ID <= s.sessions.rows[n-1].ID {
 		return errOrder
 	}
-	_, taken := s.sessions.byUse.Get(ses.UsedIndex)
 	if ses.ID == 0 || ses.UsedIndex < ses.ID || ses.UsedIndex > s.index || ses.UsedMillis > s.time ||
-		taken || (ses.Number == 0) != (len(ses.Reply) == 0) {
+		(ses.Number == 0) != (len(ses.Reply) == 0) {
 		return fmt.Errorf("%w: %d", errSession, ses.ID)
 	}
-	s.sessions.put(ses)
+	s.sessions.add(ses)
 	return nil
 }
 
 func (s *Store) loadPair(r *reader, first bool) error {
-	key, value := r.string(), r.string()
+	pair := r.record()
 	if r.err != nil {
 		return r.err
 	}
@@ -135,10 +134,11 @@ func (s *Store) loadPair(r *reader, first bool) error {
 		return errCount
 	}
 	s.loading.pairs--
+	key := pair.key()
 	if !first && key <= s.loading.lastKey {
 		return errOrder
 	}
 	s.loading.lastKey = key
-	s.set(key, value)
+	s.put(pair)
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/btree"
-
 	"github.com/tandemkv/tandem"
 )
 
@@ -17,8 +15,8 @@ import (
 // the same state (I5).
 type cursor struct {
 	index uint64
-	data  *btree.Map[string, string] // never written to
-	idle  int                        // ticks since it was last read from
+	data  *tree // never written to
+	idle  int   // ticks since it was last read from
 }
 
 // Tick implements replica.Machine: it drops the cursors that nobody has read
@@ -56,7 +54,7 @@ func (s *Store) Read(query []byte) []byte {
 func (s *Store) readGet(q *getQuery) []byte {
 	p := tandem.GetReply{Err: tandem.OK}
 	var ok bool
-	if p.Value, ok = s.data.Get(q.key); !ok {
+	if p.Value, ok = s.Get(q.key); !ok {
 		p.Err = tandem.ErrNoKey
 	}
 	return appendGetReply(make([]byte, 0, len(p.Value)+16), &p)
@@ -87,7 +85,7 @@ func (s *Store) readScan(q *scanQuery) []byte {
 // useCursor returns the data as of an index, nil if it is not held. A cursor at
 // the present index is opened if there is none, at the cost of the one that has
 // gone unused longest if there are too many.
-func (s *Store) useCursor(index uint64) *btree.Map[string, string] {
+func (s *Store) useCursor(index uint64) *tree {
 	var c cursor
 	if i := slices.IndexFunc(s.cursors, func(c cursor) bool { return c.index == index }); i >= 0 {
 		c = s.cursors[i]
@@ -107,7 +105,7 @@ func (s *Store) useCursor(index uint64) *btree.Map[string, string] {
 
 // page reads a page of the pairs with a prefix: at least one, if there is one,
 // and then as many as the limits of pairs and bytes allow.
-func (s *Store) page(data *btree.Map[string, string], q *scanQuery) tandem.ScanReply {
+func (s *Store) page(data *tree, q *scanQuery) tandem.ScanReply {
 	p := tandem.ScanReply{Err: tandem.OK}
 	limit := s.limits.PagePairs
 	if q.limit > 0 {
@@ -119,7 +117,8 @@ func (s *Store) page(data *btree.Map[string, string], q *scanQuery) tandem.ScanR
 		start = max(start, q.after)
 	}
 	size := 0
-	data.Ascend(start, func(key, value string) bool {
+	data.ascend(start, func(r record) bool {
+		key, value := r.key(), r.value()
 		if following && key <= q.after {
 			return true
 		}

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/tidwall/btree"
-
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/replica"
 )
@@ -23,8 +21,9 @@ const (
 // Snapshot is a store's replicated state at one index. It is immutable and safe
 // for concurrent use, also while the store it was taken from changes.
 type Snapshot struct {
-	data     *btree.Map[string, string]
-	sessions *btree.Map[uint64, Session]
+	data     *tree
+	sessions rows
+	live     int // of the sessions
 	index    uint64
 	time     int64
 	bytes    uint64 // of pairs and stored replies
@@ -32,11 +31,12 @@ type Snapshot struct {
 
 var _ replica.Snapshot = (*Snapshot)(nil)
 
-// Snapshot implements replica.Machine. It is O(1): the trees are shared, and
-// copied where they change from now on (rule T2).
+// Snapshot implements replica.Machine (rule T2). Of the data it is O(1): the tree is
+// shared, and copied where it changes from now on. The session table, which is small
+// and changes with every entry, is copied: 65,536 sessions are some 4 MB.
 func (s *Store) Snapshot() replica.Snapshot {
 	v := s.view()
-	v.data, v.sessions = v.data.Copy(), v.sessions.Copy()
+	v.data, v.sessions = v.data.Copy(), v.sessions.copy()
 	return v
 }
 
@@ -44,7 +44,8 @@ func (s *Store) Snapshot() replica.Snapshot {
 func (s *Store) view() *Snapshot {
 	return &Snapshot{
 		data:     s.data,
-		sessions: s.sessions.byID,
+		sessions: s.sessions.rows,
+		live:     s.sessions.len(),
 		index:    s.index,
 		time:     s.time,
 		bytes:    s.bytes + s.sessions.replyBytes,
@@ -106,7 +107,7 @@ func (v *Snapshot) Chunk(pos []byte, limit int) (chunk, next []byte) {
 // allocated once.
 func (v *Snapshot) room(limit int) int {
 	const perItem = 32 // more than an item has beside its pair or reply, mostly
-	items := uint64(v.data.Len()+v.sessions.Len()) + 2
+	items := uint64(v.data.Len()+v.live) + 2
 	return int(min(v.bytes+perItem*items, uint64(max(limit, perItem))))
 }
 
@@ -145,27 +146,30 @@ func (v *Snapshot) writeHeader(w *chunkWriter) {
 	w.b = append(w.b, itemHeader)
 	w.b = binary.AppendUvarint(w.b, v.index)
 	w.b = binary.AppendVarint(w.b, v.time)
-	w.b = binary.AppendUvarint(w.b, uint64(v.sessions.Len()))
+	w.b = binary.AppendUvarint(w.b, uint64(v.live))
 	w.b = binary.AppendUvarint(w.b, uint64(v.data.Len()))
 	w.added(position{kind: itemHeader})
 }
 
 func (v *Snapshot) writeSessions(w *chunkWriter) bool {
-	after, more := w.at.id, true // ids are from 1
-	v.sessions.Ascend(after+1, func(id uint64, s Session) bool {
-		more = w.fits(sessionSizeMax + len(s.Reply))
-		if more {
-			w.b = append(w.b, itemSession)
-			w.b = binary.AppendUvarint(w.b, id)
-			w.b = binary.AppendUvarint(w.b, s.Number)
-			w.b = binary.AppendUvarint(w.b, s.UsedIndex)
-			w.b = binary.AppendVarint(w.b, s.UsedMillis)
-			w.b = appendBytes(w.b, s.Reply)
-			w.added(position{kind: itemSession, id: id})
+	from, _ := v.sessions.find(w.at.id + 1) // ids are from 1
+	for i := range v.sessions[from:] {
+		s := &v.sessions[from+i]
+		if s.removed() {
+			continue
 		}
-		return more
-	})
-	return more
+		if !w.fits(sessionSizeMax + len(s.Reply)) {
+			return false
+		}
+		w.b = append(w.b, itemSession)
+		w.b = binary.AppendUvarint(w.b, s.ID)
+		w.b = binary.AppendUvarint(w.b, s.Number)
+		w.b = binary.AppendUvarint(w.b, s.UsedIndex)
+		w.b = binary.AppendVarint(w.b, s.UsedMillis)
+		w.b = appendBytes(w.b, s.Reply)
+		w.added(position{kind: itemSession, id: s.ID})
+	}
+	return true
 }
 
 // sessionSizeMax is the most that a session takes beside its reply.
@@ -174,15 +178,13 @@ const sessionSizeMax = 1 + 5*binary.MaxVarintLen64
 func (v *Snapshot) writePairs(w *chunkWriter) bool {
 	// The empty key is a key, so "after" it is not the same as "from" it.
 	after, following, more := w.at.key, w.at.kind == itemPair, true
-	v.data.Ascend(after, func(key, value string) bool {
+	v.data.ascend(after, func(r record) bool {
+		key := r.key()
 		if following && key == after {
 			return true
 		}
-		more = w.fits(1 + stringSize(len(key)) + stringSize(len(value)))
-		if more {
-			w.b = append(w.b, itemPair)
-			w.b = appendString(w.b, key)
-			w.b = appendString(w.b, value)
+		if more = w.fits(1 + len(r)); more {
+			w.b = append(append(w.b, itemPair), r...)
 			w.added(position{kind: itemPair, key: key})
 		}
 		return more

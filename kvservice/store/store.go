@@ -7,8 +7,6 @@ import (
 	"iter"
 	"math"
 
-	"github.com/tidwall/btree"
-
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/kvservice/replica"
 )
@@ -16,15 +14,13 @@ import (
 // Store is the data and the session table after the entries applied so far. It
 // is not safe for concurrent use; its Snapshots are, and stay as they are.
 //
-// The data is a btree.Map, of btree's maps the one without a lock. Copying it
-// is O(1): afterwards each side copies a node before it writes to it, unless it
-// made the node itself since the copy.
+// The data is a tree of records, whose copies cost O(1).
 type Store struct {
 	limits Limits
 
 	// Replicated: equal in all replicas that have applied the same entries.
 
-	data     *btree.Map[string, string]
+	data     *tree
 	bytes    uint64 // of keys and values: always the sum over data
 	sessions sessions
 	index    uint64 // of the last entry applied
@@ -43,9 +39,8 @@ var _ replica.Machine = (*Store)(nil)
 // New returns an empty store. The zero Limits are the defaults.
 func New(l Limits) *Store {
 	return &Store{
-		limits:   l.withDefaults(),
-		data:     new(btree.Map[string, string]),
-		sessions: newSessions(),
+		limits: l.withDefaults(),
+		data:   newTree(),
 	}
 }
 
@@ -69,7 +64,8 @@ func (s *Store) Apply(e replica.Entry) []byte {
 	if len(e.Payload) == 0 {
 		return nil
 	}
-	c, err := DecodeCommand(e.Payload)
+	var one [1]Write
+	c, sole, err := decodeCommand(e.Payload, one[:0])
 	if err != nil {
 		panic(&tandem.InvariantError{
 			Invariant: "CommandUnderstood",
@@ -82,7 +78,7 @@ func (s *Store) Apply(e replica.Entry) []byte {
 	case Expire:
 		return s.expire(&c)
 	}
-	return s.update(&c)
+	return s.update(&c, sole)
 }
 
 // checkOrder asserts what Apply relies on. That indexes rise makes session ids
@@ -110,39 +106,35 @@ func (s *Store) checkOrder(e replica.Entry) {
 }
 
 // update decides what a request comes to, when it is applied and not before
-// (rule S3), so that every replica decides alike.
-func (s *Store) update(c *Command) []byte {
+// (rule S3), so that every replica decides alike. Any command that names a session
+// uses it, also one that is refused: a client is there.
+func (s *Store) update(c *Command, sole record) []byte {
 	if c.Session == 0 {
-		return s.execute(c.Writes, c.MaxValue) // rule S6: no filter
+		return s.execute(c, sole) // rule S6: no filter
 	}
-	ses, ok := s.sessions.get(c.Session)
+	at, ok := s.sessions.rows.find(c.Session)
 	if !ok {
 		return bareReply(tandem.ErrSessionExpired) // rule S3: and not executed
 	}
+	ses := &s.sessions.rows[at]
+	reply := ses.Reply
 	switch {
 	case c.Number < ses.Number:
-		s.touch(ses)
+		s.sessions.use(at, s.index, s.time, reply)
 		return bareReply(tandem.ErrStaleRequest) // rule S3
 	case c.Number == ses.Number:
-		s.touch(ses)
-		return ses.Reply // rule S3, I10: the answer is that of the first
+		s.sessions.use(at, s.index, s.time, reply)
+		return reply // rule S3, I10: the answer is that of the first
 	}
 	// Refused or not, the number is used up and the reply stored: a retry must
 	// hear the same even if what was too large would fit by then (I10).
 	ses.Number = c.Number
-	ses.Reply = s.execute(c.Writes, c.MaxValue)
-	s.touch(ses)
+	reply = s.execute(c, sole)
+	s.sessions.use(at, s.index, s.time, reply)
 	if c.ReplyBudget > 0 {
 		s.sessions.evict(c.Session, c.ReplyBudget)
 	}
-	return ses.Reply
-}
-
-// touch stores a session as used by the present entry. Any command that names
-// a session uses it, also one that is refused: a client is there.
-func (s *Store) touch(ses Session) {
-	ses.UsedIndex, ses.UsedMillis = s.index, s.time
-	s.sessions.put(ses)
+	return reply
 }
 
 // openSession opens a session (rule S4) whose id is the entry's index.
@@ -153,7 +145,7 @@ func (s *Store) openSession(c *Command) []byte {
 	if uint64(s.sessions.len()) >= c.MaxSessions {
 		return bareReply(tandem.ErrTooManySessions)
 	}
-	s.touch(Session{ID: s.index})
+	s.sessions.open(Session{ID: s.index, UsedIndex: s.index, UsedMillis: s.time})
 	p := Reply{Err: tandem.OK, Session: s.index}
 	return p.Append(nil)
 }
@@ -202,19 +194,30 @@ func age(now, then int64) uint64 {
 }
 
 // Get returns the value of a key.
-func (s *Store) Get(key string) (value string, ok bool) { return s.data.Get(key) }
+func (s *Store) Get(key string) (value string, ok bool) {
+	if r := s.data.get(key); r != "" {
+		return r.value(), true
+	}
+	return "", false
+}
 
 // All returns the pairs in the order of their keys. The store must not be
 // changed meanwhile.
 func (s *Store) All() iter.Seq2[string, string] {
-	return func(yield func(string, string) bool) { s.data.Scan(yield) }
+	return func(yield func(string, string) bool) {
+		s.data.ascend("", func(r record) bool { return yield(r.key(), r.value()) })
+	}
 }
 
 // Sessions returns the sessions in the order of their ids. The store must not
 // be changed meanwhile, nor the replies ever.
 func (s *Store) Sessions() iter.Seq[Session] {
 	return func(yield func(Session) bool) {
-		s.sessions.byID.Scan(func(_ uint64, ses Session) bool { return yield(ses) })
+		for _, ses := range s.sessions.rows {
+			if !ses.removed() && !yield(ses) {
+				return
+			}
+		}
 	}
 }
 

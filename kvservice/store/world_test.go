@@ -1,6 +1,9 @@
 package store
 
 import (
+	"cmp"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,24 +99,38 @@ func check(t require.TestingT, s *Store) {
 	for k, v := range s.All() {
 		bytes += uint64(len(k) + len(v))
 	}
-	byUse, heavy := 0, 0
+	var live, heavy []uint64 // UsedIndex
 	for ses := range s.Sessions() {
 		replies += uint64(len(ses.Reply))
-		id, ok := s.sessions.byUse.Get(ses.UsedIndex)
-		require.True(t, ok && id == ses.ID, "session %d by use", ses.ID)
-		byUse++
-		_, ok = s.sessions.heavy.Get(ses.UsedIndex)
-		require.Equal(t, ses.heavy(), ok, "session %d in heavy", ses.ID)
-		if ok {
-			heavy++
+		live = append(live, ses.UsedIndex)
+		if ses.heavy() {
+			heavy = append(heavy, ses.UsedIndex)
 		}
 	}
-	require.Equal(t, byUse, s.sessions.byUse.Len())
-	require.Equal(t, heavy, s.sessions.heavy.Len())
+	slices.Sort(live)
+	slices.Sort(heavy)
+	require.Equal(t, live, used(t, s, &s.sessions.byUse))
+	require.Equal(t, heavy, used(t, s, &s.sessions.heavy))
+	require.Equal(t, len(live), s.sessions.len())
+	require.True(t, slices.IsSortedFunc(s.sessions.rows, func(a, b Session) int { return cmp.Compare(a.ID, b.ID) }))
 	require.Equal(t, bytes, s.Stats().Bytes)
 	require.Equal(t, replies, s.Stats().ReplyBytes)
-	_, disorder := s.sessions.outOfOrder()
-	require.False(t, disorder)
+	require.NoError(t, s.data.check())
+}
+
+// used returns the UsedIndex of the sessions in an order. Time goes by it, too.
+func used(t require.TestingT, s *Store, o *order) (all []uint64) {
+	millis := int64(math.MinInt64)
+	last := -1
+	for i, ok := o.first(); ok; i, ok = o.next(i) {
+		ses := s.sessions.rows[i]
+		require.LessOrEqual(t, millis, ses.UsedMillis, "session %d", ses.ID)
+		require.Equal(t, int32(last)+1, o.links[i].before)
+		millis, last = ses.UsedMillis, i
+		all = append(all, ses.UsedIndex)
+	}
+	require.Equal(t, int32(last)+1, o.tail)
+	return all
 }
 
 func requireBroken(t *testing.T, invariant string, f func()) {

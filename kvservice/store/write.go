@@ -8,36 +8,49 @@ import (
 
 // undo is how to take back one write.
 type undo struct {
-	key, value string
-	present    bool
+	key string
+	old record // "": there was none
 }
 
 // execute carries out the writes of a command in order and returns the reply.
-// If one would make a value larger than maxValue (bytes; zero: no bound), none
-// has any effect and the reply says ErrTooLarge.
-func (s *Store) execute(writes []Write, maxValue uint64) []byte {
-	p := Reply{Err: tandem.OK, Results: make([]Result, 0, len(writes))}
+// If one would make a value larger than c.MaxValue (bytes; zero: no bound), none
+// has any effect and the reply says ErrTooLarge. sole is what decodeCommand returns.
+func (s *Store) execute(c *Command, sole record) []byte {
+	if len(c.Writes) == 1 && c.Writes[0].Op == tandem.OpPut {
+		s.put(sole)
+		return okReply
+	}
+	var one [1]Result
+	p := Reply{Err: tandem.OK, Results: one[:0]}
 	var undone []undo
-	for i := range writes {
-		w := &writes[i]
-		old, present := s.data.Get(w.Key)
-		if w.Op == tandem.OpAppend && maxValue > 0 && uint64(len(old))+uint64(len(w.Value)) > maxValue {
+	for i := range c.Writes {
+		w := &c.Writes[i]
+		present := s.data.get(w.Key)
+		old := ""
+		if present != "" {
+			old = present.value()
+		}
+		if w.Op == tandem.OpAppend && c.MaxValue > 0 && uint64(len(old))+uint64(len(w.Value)) > c.MaxValue {
 			for n := len(undone) - 1; n >= 0; n-- {
 				s.revert(undone[n])
 			}
 			return bareReply(tandem.ErrTooLarge)
 		}
-		if len(writes) > 1 {
-			undone = append(undone, undo{w.Key, old, present})
+		if len(c.Writes) > 1 {
+			undone = append(undone, undo{w.Key, present})
 		}
-		p.Results = append(p.Results, s.write(w, old, present))
+		p.Results = append(p.Results, s.write(w, old, present != ""))
 	}
 	return p.Append(nil)
 }
 
+// okReply is the reply of an update of one write with nothing to say: it is that of
+// most, so they share it.
+var okReply = (&Reply{Err: tandem.OK, Results: []Result{{Err: tandem.OK}}}).Append(nil)
+
 func (s *Store) revert(u undo) {
-	if u.present {
-		s.set(u.key, u.value)
+	if u.old != "" {
+		s.put(u.old)
 	} else {
 		s.delete(u.key)
 	}
@@ -70,15 +83,17 @@ func (s *Store) write(w *Write, old string, present bool) Result {
 	return Result{Err: tandem.OK}
 }
 
-func (s *Store) set(key, value string) {
-	if old, ok := s.data.Set(key, value); ok {
-		s.bytes -= uint64(len(key) + len(old))
+func (s *Store) set(key, value string) { s.put(makeRecord(key, value)) }
+
+func (s *Store) put(r record) {
+	s.bytes += r.size()
+	if old := s.data.set(r); old != "" {
+		s.bytes -= old.size()
 	}
-	s.bytes += uint64(len(key) + len(value))
 }
 
 func (s *Store) delete(key string) {
-	if old, ok := s.data.Delete(key); ok {
-		s.bytes -= uint64(len(key) + len(old))
+	if old := s.data.delete(key); old != "" {
+		s.bytes -= old.size()
 	}
 }

@@ -90,7 +90,7 @@ var logs = []Mutant{
 	}, {
 		Name: "own-limit-decides", Rules: []string{"L6"},
 		Story: "Whether an appended value is too large is decided by the limit of the server that applies it.",
-		Edits: []Edit{{storeMain, "ses.Reply = s.execute(c.Writes, c.MaxValue)", "ses.Reply = s.execute(c.Writes, uint64(s.limits.MaxValue))"}},
+		Edits: []Edit{{storeMain, "reply = s.execute(c, sole)", "d := *c\n\td.MaxValue = uint64(s.limits.MaxValue)\n\treply = s.execute(&d, sole)"}},
 	}, {
 		Name: "own-clock-after-a-failover", Rules: []string{"L6", "S4"},
 		Story: "A successor stamps entries by its own clock from the first, and where that is ahead every session expires at a stroke.",

@@ -13,7 +13,7 @@ var sessions = []Mutant{
 	}, {
 		Name: "expired-session-runs", Rules: []string{"S3", "S4"},
 		Story: "A request of a session that has expired is executed, for nothing speaks against it.",
-		Edits: []Edit{{storeMain, "return bareReply(tandem.ErrSessionExpired) // rule S3: and not executed", "return s.execute(c.Writes, c.MaxValue)"}},
+		Edits: []Edit{{storeMain, "return bareReply(tandem.ErrSessionExpired) // rule S3: and not executed", "return s.execute(c, sole)"}},
 	}, {
 		Name: "expired-said-on-arrival", Rules: []string{"S3"},
 		Story: "A server says that a session has expired when its own table does not know it, which may be behind the log.",
@@ -36,7 +36,7 @@ var sessions = []Mutant{
 	}, {
 		Name: "reply-not-stored", Rules: []string{"S2"},
 		Story: "The number of a request is stored and its reply is not, so that a retry is answered with nothing.",
-		Edits: []Edit{{storeMain, "ses.Reply = s.execute(c.Writes, c.MaxValue)\n\ts.touch(ses)", "reply := s.execute(c.Writes, c.MaxValue)\n\tses.Reply = bareReply(tandem.OK)\n\ts.touch(ses)\n\tif len(reply) > 0 {\n\t\treturn reply\n\t}"}},
+		Edits: []Edit{{storeMain, "reply = s.execute(c, sole)\n\ts.sessions.use(at, s.index, s.time, reply)", "reply = s.execute(c, sole)\n\ts.sessions.use(at, s.index, s.time, bareReply(tandem.OK))"}},
 	}, {
 		Name: "expired-by-the-primary-alone", Rules: []string{"S4"},
 		Story: "The primary drops sessions that are old by its own clock, without an entry in the log.",
@@ -49,8 +49,8 @@ var sessions = []Mutant{
 		Name: "use-not-noted", Rules: []string{"S4"},
 		Story: "A request that is stale, or that is answered from the table, does not count as a use of its session.",
 		Edits: []Edit{
-			{storeMain, "s.touch(ses)\n\t\treturn ses.Reply // rule S3", "return ses.Reply // rule S3"},
-			{storeMain, "s.touch(ses)\n\t\treturn bareReply(tandem.ErrStaleRequest)", "return bareReply(tandem.ErrStaleRequest)"},
+			{storeMain, "s.sessions.use(at, s.index, s.time, reply)\n\t\treturn reply // rule S3", "return reply // rule S3"},
+			{storeMain, "s.sessions.use(at, s.index, s.time, reply)\n\t\treturn bareReply(tandem.ErrStaleRequest)", "return bareReply(tandem.ErrStaleRequest)"},
 		},
 		Run: []Command{{"simulate", "--seeds", "1:100", "--clients", "8", "--faults", "ghost,cut-two-way,duplicate,delay,freeze", "--workers", "1", "--no-shrink", "--run-dir="}},
 	}, {
@@ -60,7 +60,7 @@ var sessions = []Mutant{
 	}, {
 		Name: "expired-by-age-too-soon", Rules: []string{"S4"},
 		Story: "Sessions expire a millisecond before they should.",
-		Edits: []Edit{{storeTable, "if !ok || age(now, s.UsedMillis) < ageMillis {", "if !ok || age(now, s.UsedMillis)+1 < ageMillis {"}},
+		Edits: []Edit{{storeTable, "if !ok || age(now, t.rows[i].UsedMillis) < ageMillis {", "if !ok || age(now, t.rows[i].UsedMillis)+1 < ageMillis {"}},
 	}, {
 		Name: "compared-with-the-wrong-value", Rules: []string{"S3", "I12"},
 		Story: "A swap that is refused changes the value all the same.",

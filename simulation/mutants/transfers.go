@@ -9,7 +9,7 @@ var transfers = []Mutant{
 	{
 		Name: "transfer-without-sessions", Rules: []string{"T1", "S2"},
 		Story: "The transfer carries the data and not the session table, so that a retry at the new primary runs again.",
-		Edits: []Edit{{storeSnap, "v.data, v.sessions = v.data.Copy(), v.sessions.Copy()", "v.data, v.sessions = v.data.Copy(), new(btree.Map[uint64, Session])"}},
+		Edits: []Edit{{storeSnap, "v.data, v.sessions = v.data.Copy(), v.sessions.copy()", "v.data, v.sessions, v.live = v.data.Copy(), nil, 0"}},
 	}, {
 		Name: "transfer-without-replies", Rules: []string{"S2", "T1"},
 		Story: "The transfer carries the sessions' numbers and not the replies.",
@@ -49,7 +49,7 @@ var transfers = []Mutant{
 	}, {
 		Name: "snapshot-of-a-moving-state", Rules: []string{"T2"},
 		Story: "The snapshot shares the trees of the live state, which writes go on changing.",
-		Edits: []Edit{{storeSnap, "v.data, v.sessions = v.data.Copy(), v.sessions.Copy()\n", ""}},
+		Edits: []Edit{{storeSnap, "v.data, v.sessions = v.data.Copy(), v.sessions.copy()\n", ""}},
 	}, {
 		Name: "installed-twice", Rules: []string{"T3"},
 		Story: "A transfer whose chunks come a second time is installed a second time, over what was acknowledged since.",
