@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,10 +120,10 @@ func TestWhatIsNeverAnsweredIsGivenUp(t *testing.T) {
 func TestWindows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
-		stuck := false
+		var stuck atomic.Bool
 		m.before = func(context.Context, Kind, string) error {
 			time.Sleep(10 * time.Millisecond)
-			for stuck {
+			for stuck.Load() {
 				time.Sleep(time.Millisecond)
 			}
 			return nil
@@ -135,12 +136,12 @@ func TestWindows(t *testing.T) {
 		assert.InDelta(t, 100, w.Operations, 1)
 		assert.InDelta(t, 10*time.Millisecond, w.LongestGap, float64(100*time.Microsecond))
 		now := time.Now()
-		stuck = true
+		stuck.Store(true)
 		time.Sleep(300 * time.Millisecond)
 		waited, all := r.Waiting(now)
 		assert.False(t, all)
 		assert.InDelta(t, 305*time.Millisecond, waited, float64(2*time.Millisecond))
-		stuck = false
+		stuck.Store(false)
 		time.Sleep(20 * time.Millisecond)
 		_, all = r.Waiting(now)
 		assert.True(t, all)
