@@ -53,6 +53,10 @@ primary hands over to its backup, and clients do not notice. One that has nobody
 hand over to goes on serving, says what it waits for, and leaves when it can. A second
 one ends it at once, and loses what only this server has.
 
+Beside what it holds it lets garbage take 64 MiB, or two fifths of that if it is more,
+and gives memory back to the system when there is little to do; the environment's GOGC
+and GOMEMLIMIT, if set, say otherwise.
+
 Leases (--lease, with --grace) let a primary read without asking its backup. Then what
 it reads is only as right as the clocks: give all servers the same values, and see
 docs/protocol.md, R3, first.
@@ -188,6 +192,7 @@ func (c *serverCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	defer s.Kill()
+	defer keepHeap()()
 	orders, stop := c.orders(cmd.Context(), cmd.InOrStdin(), log)
 	defer stop()
 	err = c.announce(cmd.OutOrStdout(), ready{
