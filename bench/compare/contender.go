@@ -16,6 +16,7 @@ type contender struct {
 	Promise     string `json:"promise"` // what an answer means
 
 	system bench.System
+	pids   []int // of its servers
 }
 
 // What connections the clients have.
@@ -87,6 +88,15 @@ func newField(ctx context.Context, n *nursery, set *settings, self string) (*fie
 	return f, nil
 }
 
+// pidsOf returns the processes of children.
+func pidsOf(children []*child) []int {
+	var all []int
+	for _, c := range children {
+		all = append(all, c.pid)
+	}
+	return all
+}
+
 // any reports whether one of some contenders takes part.
 func (f *field) any(ids ...string) bool {
 	for _, id := range ids {
@@ -126,15 +136,11 @@ func (f *field) pids() []int {
 			all = append(all, p.pids()...)
 		}
 	}
-	var children []*child
 	if f.redis != nil {
-		children = append(children, f.redis.children()...)
+		all = append(all, pidsOf(f.redis.children())...)
 	}
 	if f.etcd != nil {
-		children = append(children, f.etcd.children()...)
-	}
-	for _, c := range children {
-		all = append(all, c.pid)
+		all = append(all, pidsOf(f.etcd.children())...)
 	}
 	if f.echo != nil {
 		all = append(all, f.echo.first.Local(), f.echo.last.Local())
@@ -150,11 +156,11 @@ type lineup struct {
 }
 
 // add adds a contender, unless it does not take part.
-func (l *lineup) add(id, label, connections, promise string, system func() (bench.System, error)) {
+func (l *lineup) add(id, label, connections, promise string, pids []int, system func() (bench.System, error)) {
 	if l.err != nil || !l.set.takes(id) {
 		return
 	}
-	c := contender{ID: id, Label: label, Connections: connections, Promise: promise}
+	c := contender{ID: id, Label: label, Connections: connections, Promise: promise, pids: pids}
 	if c.system, l.err = system(); l.err == nil {
 		l.rows = append(l.rows, c)
 	}
@@ -165,8 +171,8 @@ func (l *lineup) addTandem(p *tandemPair, id, label, promise string) {
 	if p == nil {
 		return
 	}
-	l.add(id, label, each, promise, func() (bench.System, error) { return p.system(bench.Each) })
-	l.add(id+"-shared", label, shared, promise, func() (bench.System, error) { return p.system(bench.Shared) })
+	l.add(id, label, each, promise, p.pids(), func() (bench.System, error) { return p.system(bench.Each) })
+	l.add(id+"-shared", label, shared, promise, p.pids(), func() (bench.System, error) { return p.system(bench.Shared) })
 }
 
 // addRedis adds one way of writing to Redis, with a connection for each client.
@@ -174,7 +180,7 @@ func (l *lineup) addRedis(g *redisGroup, id, label, promise string, write redisW
 	if g == nil {
 		return
 	}
-	l.add(id, label, each, promise, func() (bench.System, error) {
+	l.add(id, label, each, promise, pidsOf(g.children()), func() (bench.System, error) {
 		return &redisSystem{name: label, addr: g.addr(), write: write}, nil
 	})
 }
@@ -184,7 +190,7 @@ func (l *lineup) addBatched(g *redisGroup, id, label, promise string, wait bool)
 	if g == nil {
 		return
 	}
-	l.add(id, label, shared, promise, func() (bench.System, error) {
+	l.add(id, label, shared, promise, pidsOf(g.children()), func() (bench.System, error) {
 		return &redisBatched{name: label, addr: g.addr(), wait: wait}, nil
 	})
 }
@@ -194,16 +200,16 @@ func (l *lineup) addEcho(p *echoPair, id, label string) {
 	if p == nil {
 		return
 	}
-	addr := p.last.Ready().Reach()
+	addr, pids := p.last.Ready().Reach(), []int{p.last.Local()}
 	if id == "echo2" {
-		addr = p.first.Ready().Reach()
+		addr, pids = p.first.Ready().Reach(), append(pids, p.first.Local())
 	}
 	for _, connections := range []string{each, shared} {
 		id, share := id, connections == shared
 		if share {
 			id += "-shared"
 		}
-		l.add(id, label, connections, nothing, func() (bench.System, error) {
+		l.add(id, label, connections, nothing, pids, func() (bench.System, error) {
 			return &echoSystem{name: label, addr: addr, shared: share}, nil
 		})
 	}
@@ -250,7 +256,7 @@ func (f *field) addEtcd(ctx context.Context, l *lineup, label, promise string, r
 		return fmt.Errorf("look for etcd's leader: %w", err)
 	}
 	add := func(id, label, connections, promise string, stale bool) {
-		l.add(id, label, connections, promise, func() (bench.System, error) {
+		l.add(id, label, connections, promise, pidsOf(f.etcd.children()), func() (bench.System, error) {
 			return &etcdSystem{name: label, endpoints: []string{leader.endpoint()}, shared: connections == shared, serializable: stale}, nil
 		})
 	}

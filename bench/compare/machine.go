@@ -1,14 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // machine is where it was measured.
@@ -82,46 +80,4 @@ func firstLine(argv ...string) string {
 	}
 	line, _, _ := strings.Cut(string(out), "\n")
 	return line
-}
-
-// idleCost returns how much of one processor some processes take while nobody uses them.
-func idleCost(pids []int) (float64, error) {
-	const look = time.Second
-	before, err := ticks(pids)
-	if err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	time.Sleep(look) // it is the time itself that is measured
-	after, err := ticks(pids)
-	return float64(after-before) / ticksPerSecond / time.Since(began).Seconds(), err
-}
-
-// ticksPerSecond is the kernel's unit of processor time, in which it shows it to
-// programs on every architecture.
-const ticksPerSecond = 100
-
-// ticks returns the processor time that processes have used so far.
-func ticks(pids []int) (uint64, error) {
-	var all uint64
-	for _, pid := range pids {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			return 0, fmt.Errorf("look at the time of process %d: %w", pid, err)
-		}
-		_, rest, _ := strings.Cut(string(text), ") ") // after the program's name, which may hold anything
-		fields := strings.Fields(rest)
-		const user, system = 11, 12 // counted from the third field on
-		if len(fields) <= system {
-			return 0, fmt.Errorf("time of process %d: %q is too short", pid, text)
-		}
-		for _, f := range []string{fields[user], fields[system]} {
-			n, err := strconv.ParseUint(f, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("time of process %d: %w", pid, err)
-			}
-			all += n
-		}
-	}
-	return all, nil
 }

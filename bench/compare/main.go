@@ -112,7 +112,7 @@ func (r *report) loops(ctx context.Context, n *nursery, set *settings, self stri
 		return err
 	}
 	defer func() { err = errors.Join(err, f.kill()) }()
-	if r.Idle, err = idleCost(f.pids()); err != nil {
+	if r.Idle, err = idleCost(ctx, f.pids()); err != nil {
 		return err
 	}
 	puts, err := f.puts(ctx)

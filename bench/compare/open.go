@@ -67,7 +67,7 @@ func openLoops(ctx context.Context, set *settings, contenders []contender, puts 
 			if err != nil {
 				return nil, fmt.Errorf("%s at %.0f writes a second: %w", r.ID, o.Rate, err)
 			}
-			r.Samples = append(r.Samples, newSample(1+round, result))
+			r.Samples = append(r.Samples, newSample(1+round, &result.Window, result.Violations))
 			r.P50 = spreadOf(numbers(r.Samples, func(s sample) float64 { return milliseconds(s.P50) }))
 			r.P99 = spreadOf(numbers(r.Samples, func(s sample) float64 { return milliseconds(s.P99) }))
 		}

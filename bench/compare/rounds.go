@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,17 +16,53 @@ type sample struct {
 	P50        time.Duration    `json:"p50_ns"`
 	P99        time.Duration    `json:"p99_ns"`
 	Max        time.Duration    `json:"max_ns"`
+	Client     time.Duration    `json:"client_ns"`  // processor time of an operation, on the clients' side
+	Servers    time.Duration    `json:"servers_ns"` // and on that of all servers together
 	Failures   bench.Failures   `json:"failures"`
 	NotBegun   uint64           `json:"not_begun,omitempty"` // of an open loop
 	Violations bench.Violations `json:"violations"`
 }
 
-// newSample takes from a result what is reported.
-func newSample(round int, r *bench.Result) sample {
+// newSample takes from a measurement what is reported.
+func newSample(round int, w *bench.Window, v bench.Violations) sample {
 	return sample{
-		Round: round, PerSecond: r.PerSecond, P50: r.All.P50, P99: r.All.P99, Max: r.All.Max,
-		Failures: r.FailuresOf(), NotBegun: r.NotBegun, Violations: r.Violations,
+		Round: round, PerSecond: w.PerSecond, P50: w.All.P50, P99: w.All.P99, Max: w.All.Max,
+		Failures: w.FailuresOf(), NotBegun: w.NotBegun, Violations: v,
 	}
+}
+
+// measure makes one measurement of a closed loop. It is bench.Run with a look at the
+// processors at its beginning and its end.
+func measure(ctx context.Context, c *contender, l bench.Load, round int) (_ sample, err error) {
+	r, err := bench.Start(ctx, c.system, l, nil)
+	if err != nil {
+		return sample{}, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	pause(ctx, l.Warmup)
+	r.Cut()
+	before, err := processors(c.pids)
+	if err != nil {
+		return sample{}, err
+	}
+	pause(ctx, l.Duration)
+	w := r.Cut()
+	after, err := processors(c.pids)
+	if err != nil {
+		return sample{}, err
+	}
+	r.Stop()
+	if err := errors.Join(context.Cause(ctx), r.Err()); err != nil {
+		return sample{}, err
+	}
+	if err := r.ReadBack(ctx, true); err != nil {
+		return sample{}, err
+	}
+	s := newSample(round, w, r.Violations())
+	if n := time.Duration(w.Operations); n > 0 {
+		s.Client, s.Servers = (after.self-before.self)/n, (after.others-before.others)/n
+	}
+	return s, nil
 }
 
 // cell is what the rounds of one contender with some clients came to.
@@ -33,6 +70,8 @@ type cell struct {
 	Clients int      `json:"clients"`
 	Samples []sample `json:"samples"`
 	Rate    spread   `json:"per_second"`
+	Client  spread   `json:"client_us"`
+	Servers spread   `json:"servers_us"`
 }
 
 // row is a contender and what it did.
@@ -112,11 +151,11 @@ func closedLoops(ctx context.Context, set *settings, part string, kind bench.Kin
 				r := t.Rows[(turn+round)%len(t.Rows)]
 				c := r.Cells[i]
 				p.step("%s, round %d of %d, %d clients: %s", part, 1+round, set.Rounds, c.Clients, r.Label)
-				result, err := bench.Run(ctx, r.system, set.load(kind, c.Clients, round), nil)
+				s, err := measure(ctx, &r.contender, set.load(kind, c.Clients, round), 1+round)
 				if err != nil {
 					return nil, fmt.Errorf("%s with %d clients: %w", r.ID, c.Clients, err)
 				}
-				c.add(newSample(1+round, result))
+				c.add(s)
 			}
 		}
 	}
@@ -127,4 +166,6 @@ func closedLoops(ctx context.Context, set *settings, part string, kind bench.Kin
 func (c *cell) add(s sample) {
 	c.Samples = append(c.Samples, s)
 	c.Rate = spreadOf(numbers(c.Samples, func(s sample) float64 { return s.PerSecond }))
+	c.Client = spreadOf(numbers(c.Samples, func(s sample) float64 { return microseconds(s.Client) }))
+	c.Servers = spreadOf(numbers(c.Samples, func(s sample) float64 { return microseconds(s.Servers) }))
 }

@@ -25,6 +25,9 @@ func spreadOf(values []float64) spread {
 // milliseconds returns a duration as a number.
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// microseconds returns a duration as a number.
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
 // numbers returns one number of each of some things.
 func numbers[T any](of []T, number func(T) float64) []float64 {
 	var all []float64

@@ -78,7 +78,8 @@ func (r *report) text(markdown bool) string {
 	var b strings.Builder
 	b.WriteString(r.heading(markdown))
 	for _, t := range r.Tables {
-		b.WriteString(t.grid(r.Settings).text(markdown))
+		b.WriteString(t.rates(r.Settings).text(markdown))
+		b.WriteString(t.costs(r.Settings).text(markdown))
 	}
 	for _, g := range []*grid{r.Open.grid(), r.Failover.grid(), r.Memory.grid(), r.Figures.grid(), r.checkGrid()} {
 		b.WriteString(g.text(markdown))
@@ -105,18 +106,30 @@ func (r *report) heading(markdown bool) string {
 	return strings.Join(lines, "\n") + "\n\n"
 }
 
-func (t *table) grid(set *settings) *grid {
-	g := &grid{
-		title: t.Part + ": operations a second by number of clients, median (least–most)",
-		head:  []string{"system", "connections", "an answer means"}, words: 3,
-	}
+// rates is what the contenders did.
+func (t *table) rates(set *settings) *grid {
+	return t.grid(set, "operations a second by number of clients, median (least–most)", func(c *cell) string {
+		return c.Rate.format(thousands)
+	})
+}
+
+// costs is what that took.
+func (t *table) costs(set *settings) *grid {
+	return t.grid(set, "processor time of an operation by number of clients, microseconds, clients + servers, medians", func(c *cell) string {
+		return decimals(c.Client.Median) + " + " + decimals(c.Servers.Median)
+	})
+}
+
+// grid tells one thing of every cell.
+func (t *table) grid(set *settings, what string, tell func(*cell) string) *grid {
+	g := &grid{title: t.Part + ": " + what, head: []string{"system", "connections", "an answer means"}, words: 3}
 	for _, clients := range set.Clients {
 		g.head = append(g.head, strconv.Itoa(clients))
 	}
 	for _, r := range t.Rows {
 		line := []string{r.Label, r.Connections, r.Promise}
 		for _, c := range r.Cells {
-			line = append(line, c.Rate.format(thousands))
+			line = append(line, tell(c))
 		}
 		g.add(line...)
 	}
