@@ -111,10 +111,9 @@ var transfers = []Mutant{
 		Edits: []Edit{{replicaDelta, "window: []chunkStart{{beyond: true, after: after}}", "window: []chunkStart{{beyond: true, after: min(after+1, r.applied)}}"}},
 	}, {
 		Name: "missing-and-trimmed", Rules: []string{"T4", "T5"},
-		Story: "What is missing is sent from the first entry that the primary still holds, though it lacks more.",
+		Story: "What is missing is to be sent, though the primary has forgotten some of it.",
 		Edits: []Edit{{replicaDelta, "if index == 0 || index < r.log.base || index > r.applied {", "if index == 0 || index > r.applied {"},
-			{replicaDelta, "own, _ := r.log.stamp(index)\n\treturn own == epoch\n", "return true\n"},
-			{replicaDelta, "r.peer.transfer = &transfer{\n\t\tafter:  after,", "after = max(after, r.log.base)\n\tr.peer.transfer = &transfer{\n\t\tafter:  after,"}},
+			{replicaDelta, "own, _ := r.log.stamp(index)\n\treturn own == epoch\n", "return true\n"}},
 	}, {
 		Name: "old-durable-counts-for-the-missing", Rules: []string{"T4", "L2"},
 		Story: "The disk's word for what was cut counts for the missing entries that came in its place.",
