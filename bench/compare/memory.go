@@ -174,11 +174,12 @@ func (s *fullSystem) look(note func(*memoryRow, uint64)) error {
 	return nil
 }
 
-// How long memory must have changed by no more than a hundredth to be at rest, and how
-// long that is waited for.
+// How long memory must have changed by no more than a hundredth, or what a process takes
+// and gives back while it does nothing, to be at rest, and how long that is waited for.
 const (
-	quietTime = 5 * time.Second
-	quietMax  = patience
+	quietBytes = 1 << 20
+	quietTime  = 5 * time.Second
+	quietMax   = patience
 )
 
 // rest waits for a time, and then until nothing changes any more.
@@ -188,7 +189,7 @@ func rest(ctx context.Context, least time.Duration, systems []*fullSystem) error
 	for {
 		for _, s := range systems {
 			if err := s.look(func(r *memoryRow, bytes uint64) {
-				if diff := max(bytes, r.Rest) - min(bytes, r.Rest); diff > bytes/100 {
+				if diff := max(bytes, r.Rest) - min(bytes, r.Rest); diff > max(bytes/100, quietBytes) {
 					r.Rest, changed = bytes, time.Now()
 				}
 			}); err != nil {
