@@ -16,7 +16,7 @@ type eventKind uint8
 const (
 	hearsPing     eventKind = iota + 1 // the view service takes a ping
 	hearsLatePing                      // one that a later one has overtaken
-	suspects                           // the view service suspects a server
+	suspects                           // the view service suspects a server: for its silence, or a refused dial
 	coolsDown                          // a server has pinged long enough since it was reported
 	learns                             // a server learns what the view service announced
 	delivers                           // a server takes a message
