@@ -23,7 +23,7 @@ type KVClient struct {
 	monitor     *sysmonitor.Client
 
 	inbox    *mailbox[clientEvent]
-	bell     chan struct{}   // of inbox
+	turn     turn            // to step the clerk
 	ctx      context.Context // ends with Close
 	halt     context.CancelFunc
 	stopOnce sync.Once
@@ -58,12 +58,11 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 	c := &KVClient{
 		opts:        o,
 		monitorAddr: monitorAddr,
-		transport:   o.transport(o.name),
 		monitor:     sysmonitor.MakeClient(o.name, monitorAddr, o.monitorOptions()...),
-		bell:        make(chan struct{}, 1),
 		gone:        make(chan struct{}),
 	}
-	c.inbox = newMailbox[clientEvent](c.bell, inboxSize)
+	c.inbox = newMailbox[clientEvent](inboxSize, c.turn.ring)
+	c.transport = o.transport(o.name, c.turn.offer)
 	c.ctx, c.halt = context.WithCancel(context.Background())
 	l := &clientLoop{
 		client: c,
@@ -76,6 +75,7 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 		waiting: make(map[clerk.RequestID]*operation),
 		calls:   make(map[clerk.CallID]*rpcnet.Pending),
 	}
+	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work}
 	c.tasks.Go(l.run)
 	return c
 }
@@ -126,7 +126,9 @@ func (c *KVClient) WaitingFor(atLeast time.Duration) error {
 }
 
 func (c *KVClient) post(do func(*clientLoop)) bool {
-	return c.ctx.Err() == nil && c.inbox.post(clientEvent{do: do})
+	posted := c.ctx.Err() == nil && c.inbox.post(clientEvent{do: do})
+	c.turn.ring()
+	return posted
 }
 
 // do carries out one request. When ctx ends it is given up, and the error says
@@ -143,6 +145,7 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 	if c.ctx.Err() != nil || !c.inbox.post(clientEvent{start: op}) {
 		return clerk.Done{}, c.wrap(req, clerk.Done{Err: ErrClosed, Outcome: tandem.DidNotRun}, nil)
 	}
+	c.turn.offer()
 	closed := clerk.Done{Err: ErrClosed} // with the outcome unknown
 	select {
 	case d := <-op.answer:

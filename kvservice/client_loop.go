@@ -13,13 +13,14 @@ import (
 	"github.com/tandemkv/tandem/kvservice/clerk"
 )
 
-// clientLoop is what the goroutine that owns the clerk owns.
+// clientLoop is what belongs to whoever has the turn to step the clerk.
 type clientLoop struct {
 	client  *KVClient
 	clerk   *clerk.Clerk
 	lastID  clerk.RequestID
 	waiting map[clerk.RequestID]*operation
 	calls   map[clerk.CallID]*rpcnet.Pending
+	ticking bool          // time passes
 	events  []clientEvent // done with; take fills another
 
 	// Why nothing gets on, for the error of a request that is given up.
@@ -27,8 +28,51 @@ type clientLoop struct {
 	callErr error // what came of the last call to a server, if it was no answer
 }
 
+// run waits for ticks, and for work that nobody else does.
 func (l *clientLoop) run() {
 	c := l.client
+	ticker := time.NewTicker(clientTick)
+	defer ticker.Stop()
+	l.ticking = true
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-ticker.C:
+			c.turn.Lock()
+			l.guarded(l.clerk.Tick)
+		case <-c.turn.bell:
+			c.turn.Lock()
+			runtime.Gosched() // as offer does
+			l.work()
+		}
+		// Time passes for the clerk only while it waits for something.
+		if busy := len(l.waiting) > 0; busy != l.ticking {
+			if l.ticking = busy; busy {
+				ticker.Reset(clientTick)
+			} else {
+				ticker.Stop()
+			}
+		}
+		c.turn.pass()
+	}
+}
+
+// work steps the clerk with what has arrived, and carries out what it wants.
+func (l *clientLoop) work() {
+	l.guarded(l.drain)
+	if !l.ticking && len(l.waiting) > 0 {
+		l.client.turn.ring()
+	}
+}
+
+// guarded steps the clerk, and carries out what it wants, unless the client is closed.
+// If an invariant breaks, the client is closed.
+func (l *clientLoop) guarded(step func()) {
+	c := l.client
+	if c.ctx.Err() != nil {
+		return
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			broken, ok := v.(*tandem.InvariantError)
@@ -40,29 +84,8 @@ func (l *clientLoop) run() {
 			go c.Close() // it waits for this goroutine, so it needs one of its own
 		}
 	}()
-	ticker := time.NewTicker(clientTick)
-	defer ticker.Stop()
-	ticking := true
-	for {
-		// Time passes for the clerk only while it waits for something.
-		if busy := len(l.waiting) > 0; busy != ticking {
-			if ticking = busy; busy {
-				ticker.Reset(clientTick)
-			} else {
-				ticker.Stop()
-			}
-		}
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-ticker.C:
-			l.clerk.Tick()
-		case <-c.bell:
-			runtime.Gosched() // so that those who call together are served together
-			l.drain()
-		}
-		l.carryOut()
-	}
+	step()
+	l.carryOut()
 }
 
 func (l *clientLoop) drain() {
@@ -133,7 +156,7 @@ func queueCall[R any](l *clientLoop, call *clerk.Call, method string, args any, 
 		if err == nil {
 			hold(&e, reply)
 		}
-		c.inbox.post(e)
+		c.inbox.add(e) // and then OnSettled
 	})
 	if err != nil {
 		l.callErr = err

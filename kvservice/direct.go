@@ -32,10 +32,11 @@ var compactMethods = []string{putMethod, getMethod, scanMethod, replicateMethod}
 
 // direct is what a connection has collected for the core.
 type direct struct {
-	events []event
-	took   bool // it has ever handed a request to the core
-	put    tandem.PutArgs
-	get    tandem.GetArgs
+	events  []event
+	took    bool // it has ever handed a request to the core
+	arrived bool // the core has been given something else meanwhile
+	put     tandem.PutArgs
+	get     tandem.GetArgs
 }
 
 // CompactMethods implements rpcnet.Direct.
@@ -66,13 +67,16 @@ func (h *handler) Serve(name string, seq uint64, args []byte) bool {
 
 // Served implements rpcnet.Direct: it hands what was collected to the core.
 func (h *handler) Served() {
-	if len(h.events) == 0 {
+	if len(h.events) > 0 {
+		h.took = true
+		h.server.inbox.post(h.events...) // or else the server stops, and the connection ends
+		clear(h.events)
+		h.events = h.events[:0]
+	} else if !h.arrived {
 		return
 	}
-	h.took = true
-	h.server.inbox.post(h.events...) // or else the server stops, and the connection ends
-	clear(h.events)
-	h.events = h.events[:0]
+	h.arrived = false
+	h.server.turn.offer()
 }
 
 // Gone implements rpcnet.Direct: nobody waits for answers any more.

@@ -130,7 +130,7 @@ func (l *loop) call(k *link, batch *Batch) {
 	}
 	p, err := send(s.transport.Lane(k.name.lane), k.name.addr, replicateMethod, batch,
 		func(reply *Batch, err error) {
-			s.postNews(func(l *loop) { l.returned(k, n, reply, err) })
+			s.news.add(event{do: func(l *loop) { l.returned(k, n, reply, err) }}) // and then OnSettled
 		})
 	if err != nil {
 		l.core.Lost()

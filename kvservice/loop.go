@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandemkv/tandem"
@@ -36,7 +37,7 @@ func (e *event) step(l *loop) {
 	l.submit(&e.request, e.waiter)
 }
 
-// loop is what the core's goroutine owns.
+// loop is what belongs to whoever has the turn, apart from what says otherwise.
 type loop struct {
 	server *KVServer
 	core   *replica.Replica
@@ -48,6 +49,7 @@ type loop struct {
 	// What was taken from the inboxes, and how much of it has been done.
 	urgent, todo         []event
 	urgentDone, todoDone int
+	left                 atomic.Bool // there is something of them
 
 	replies  replies
 	answered []*handler // connections with answers to be sent
@@ -96,8 +98,71 @@ func (s *KVServer) observer() func(tandem.Observation) {
 	}
 }
 
-// run is the goroutine that owns the core.
+// run is the goroutine that waits for ticks, and for work that nobody else does.
 func (s *KVServer) run() {
+	l := &s.loop
+	defer func() {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+		l.resetLinks()
+	}()
+	s.turn.Lock()
+	l.guarded(l.core.Ping) // the first view forms in a round trip, not with the first tick
+	s.turn.pass()
+	tick := l.tick
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	ticked := time.Now()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+			s.turn.Lock()
+			l.guarded(func() { l.passTicks(&ticked) })
+			if l.tick != tick {
+				tick = l.tick
+				ticker.Reset(tick)
+			}
+		case <-s.turn.bell:
+			s.turn.Lock()
+			runtime.Gosched() // as offer does
+			l.work()
+		}
+		s.turn.pass()
+	}
+}
+
+func (l *loop) passTicks(ticked *time.Time) {
+	now := time.Now()
+	l.tellTime()
+	l.tellMotion()
+	for range ticksUntil(now, ticked, l.tick) {
+		l.core.Tick()
+	}
+}
+
+// work steps the core with what has arrived, and carries out what it wants.
+func (l *loop) work() {
+	l.guarded(func() {
+		l.tellTime()
+		l.drain()
+	})
+}
+
+// waits reports whether there is something for drain.
+func (l *loop) waits() bool {
+	s := l.server
+	return l.left.Load() || s.news.waits() || s.inbox.waits()
+}
+
+// guarded steps the core, and carries out what it wants, unless the server has
+// stopped. If an invariant breaks, the server stops, and only it.
+func (l *loop) guarded(step func()) {
+	s := l.server
+	if s.ctx.Err() != nil {
+		return
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			broken, ok := v.(*tandem.InvariantError)
@@ -107,37 +172,8 @@ func (s *KVServer) run() {
 			s.fail(broken)
 		}
 	}()
-	l := &s.loop
-	ticker := time.NewTicker(l.tick)
-	defer ticker.Stop()
-	ticked := time.Now()
-	defer l.resetLinks()
-	l.core.Ping() // the first view forms in a round trip, not with the first tick
+	step()
 	l.carryOut()
-	for {
-		tick := l.tick
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-ticker.C:
-			now := time.Now()
-			l.tellTime()
-			l.tellMotion()
-			for range ticksUntil(now, &ticked, l.tick) {
-				l.core.Tick()
-			}
-		case <-s.bell:
-			// Others that have something to say go first: then it is done with
-			// together. If there are none, this costs nothing.
-			runtime.Gosched()
-			l.tellTime()
-			l.drain()
-		}
-		l.carryOut()
-		if l.tick != tick {
-			ticker.Reset(l.tick)
-		}
-	}
 }
 
 // ticksUntil returns how many ticks have passed since the last one counted, and
@@ -155,6 +191,7 @@ func ticksUntil(now time.Time, last *time.Time, tick time.Duration) int {
 
 // fail stops this server, and only it, because an invariant broke.
 func (s *KVServer) fail(broken *tandem.InvariantError) {
+	s.halt() // the core is not stepped any more
 	s.mu.Lock()
 	s.failure = broken
 	s.mu.Unlock()
@@ -172,12 +209,13 @@ func (l *loop) drain() {
 	for n := 1; ; n++ {
 		e := l.next()
 		if e == nil {
+			l.left.Store(false)
 			return
 		}
 		e.step(l)
 		*e = event{} // its array is used again, and keeps nothing alive
 		if n == maxStep || (n%timeLook == 0 && time.Since(began) > l.tick) {
-			l.server.news.ring() // there may be more
+			l.left.Store(l.urgentDone < len(l.urgent) || l.todoDone < len(l.todo))
 			return
 		}
 	}

@@ -5,12 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// mailbox holds, in order, what waits for the goroutine that owns a core. Posting
-// to it costs a lock, and wakes that goroutine only if it may be asleep, so that what
-// arrives together is taken together. It is safe for concurrent use.
+// mailbox holds, in order, what waits for whoever has the turn to step a core. It
+// wakes nobody. It is safe for concurrent use.
 type mailbox[E any] struct {
-	bell chan struct{} // holds an element when the owner should look; several may share one
-	max  int           // events that wait; whoever posts more waits for room
+	max  int    // events that wait; whoever posts more waits for room
+	full func() // wakes who makes room, for those who wait for it may be the ones who should
 
 	mu    sync.Mutex
 	room  *sync.Cond
@@ -19,8 +18,8 @@ type mailbox[E any] struct {
 	some  atomic.Bool // items is not empty
 }
 
-func newMailbox[E any](bell chan struct{}, max int) *mailbox[E] {
-	m := &mailbox[E]{bell: bell, max: max}
+func newMailbox[E any](max int, full func()) *mailbox[E] {
+	m := &mailbox[E]{max: max, full: full}
 	m.room = sync.NewCond(&m.mu)
 	return m
 }
@@ -30,28 +29,26 @@ func newMailbox[E any](bell chan struct{}, max int) *mailbox[E] {
 func (m *mailbox[E]) post(events ...E) bool {
 	m.mu.Lock()
 	for len(m.items) >= m.max && !m.shut {
+		m.full()
 		m.room.Wait()
 	}
 	if m.shut {
 		m.mu.Unlock()
 		return false
 	}
-	first := len(m.items) == 0
 	m.items = append(m.items, events...)
 	m.some.Store(true)
 	m.mu.Unlock()
-	if first {
-		m.ring()
-	}
 	return true
 }
 
-// ring makes the owner look.
-func (m *mailbox[E]) ring() {
-	select {
-	case m.bell <- struct{}{}:
-	default:
-	}
+// add is post without waiting for room, for what is bounded elsewhere, and for those who
+// may have the turn. What comes after close stays there.
+func (m *mailbox[E]) add(e E) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.items = append(m.items, e)
+	m.some.Store(true)
 }
 
 // waits reports whether take would return something. It costs less.

@@ -224,7 +224,9 @@ func (o *options) replica() replica.Config {
 // stallTimeout is how long nothing may move on a connection that owes something.
 const stallTimeout = 3 * time.Second
 
-func (o *options) transport(name string) *rpcnet.Transport {
+// transport returns a transport; settled, which may be nil, is called after calls have
+// come to their end.
+func (o *options) transport(name string, settled func()) *rpcnet.Transport {
 	return rpcnet.NewTransport(rpcnet.TransportConfig{
 		Name:         name,
 		Dial:         o.dial,
@@ -233,5 +235,6 @@ func (o *options) transport(name string) *rpcnet.Transport {
 		MaxFrame:     o.limits.frame(),
 		Faults:       o.faults,
 		Compact:      compactMethods,
+		OnSettled:    settled,
 	})
 }

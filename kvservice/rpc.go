@@ -33,6 +33,7 @@ func (h *handler) submit(req replica.Request) (replica.Reply, error) {
 	if !s.inbox.post(event{request: req, waiter: waiter{handler: h, answer: answer}}) {
 		return replica.Reply{}, ErrStopped
 	}
+	s.turn.offer()
 	select {
 	case r := <-answer:
 		return r, nil
@@ -175,18 +176,20 @@ func (h *handler) Arrived(_ string, args any) {
 	}
 	b.arrival = &arrival{done: make(chan struct{})}
 	h.arrive(b.arrival, b.Messages)
+	h.Served()
 }
 
 func (h *handler) arrive(a *arrival, messages []replica.Message) {
 	if len(messages) > 0 {
 		a.from = messages[0].From.Addr
 	}
-	h.server.postNews(func(l *loop) {
+	h.arrived = true
+	h.server.news.post(event{do: func(l *loop) {
 		l.arrivals = append(l.arrivals, a)
 		for i := range messages {
 			l.deliver(messages[i])
 		}
-	})
+	}})
 }
 
 // Replicate is the RPC between servers: messages go in its argument and come

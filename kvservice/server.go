@@ -48,7 +48,7 @@ type KVServer struct {
 
 	news     *mailbox[event] // from peers and the view service
 	inbox    *mailbox[event] // from everybody else
-	bell     chan struct{}   // of both
+	turn     turn            // to step the core
 	ctx      context.Context // ends when the server is to stop at once
 	halt     context.CancelFunc
 	stopOnce sync.Once
@@ -58,7 +58,7 @@ type KVServer struct {
 	mu      sync.Mutex
 	failure error // the broken invariant that stopped it, if one did
 
-	loop loop // owned by the goroutine of run
+	loop loop // owned by whoever has the turn
 }
 
 // StartKVServer starts a server at addr, which is also the address it is known
@@ -107,13 +107,13 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 		at:      at,
 		log:     o.logger.With("server", name),
 		monitor: monitor,
-		bell:    make(chan struct{}, 1),
 		gone:    make(chan struct{}),
 	}
-	s.news, s.inbox = newMailbox[event](s.bell, inboxSize), newMailbox[event](s.bell, inboxSize)
+	s.turn = turn{bell: make(chan struct{}, 1), waits: s.loop.waits, work: s.loop.work}
+	s.news, s.inbox = newMailbox[event](inboxSize, s.turn.ring), newMailbox[event](inboxSize, s.turn.ring)
 	peers := o
 	peers.dial = s.motion.dial(o.dial)
-	s.transport = peers.transport(name)
+	s.transport = peers.transport(name, s.turn.offer)
 	s.ctx, s.halt = context.WithCancel(context.Background())
 	machine := store.New(o.limits.store())
 	s.limits = machine.Limits()
@@ -290,8 +290,14 @@ func (s *KVServer) Close() error {
 
 // post hands an event to the core, waiting for room. It returns false if the
 // server stops first; the event may then be lost.
-func (s *KVServer) post(do func(*loop)) bool { return s.inbox.post(event{do: do}) }
+func (s *KVServer) post(do func(*loop)) bool { return s.postTo(s.inbox, do) }
 
 // postNews is post for what the view service and the other servers say. It does
 // not wait behind requests.
-func (s *KVServer) postNews(do func(*loop)) bool { return s.news.post(event{do: do}) }
+func (s *KVServer) postNews(do func(*loop)) bool { return s.postTo(s.news, do) }
+
+func (s *KVServer) postTo(m *mailbox[event], do func(*loop)) bool {
+	posted := m.post(event{do: do})
+	s.turn.ring()
+	return posted
+}

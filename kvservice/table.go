@@ -46,7 +46,7 @@ func (h *handler) Table(args *TableArgs, reply *tandem.ScanReply) error {
 // that ended first.
 func ReadStatus(ctx context.Context, addr string, opts ...Option) (Status, error) {
 	o := makeReaderOptions(opts)
-	t := o.transport(o.name)
+	t := o.transport(o.name, nil)
 	defer t.Close()
 	return readStatus(ctx, t, addr)
 }
@@ -79,7 +79,7 @@ func readStatus(ctx context.Context, t *rpcnet.Transport, addr string) (Status, 
 // default.
 func ReadTable(ctx context.Context, addr, prefix string, visit func(key, value string) bool, opts ...Option) error {
 	o := makeReaderOptions(opts)
-	t := o.transport(o.name)
+	t := o.transport(o.name, nil)
 	defer t.Close()
 	st, err := readStatus(ctx, t, addr)
 	if err != nil {

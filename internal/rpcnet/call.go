@@ -164,6 +164,12 @@ func (c *call) take() (state uint32, mine bool) {
 
 // settle ends the call, if nobody has before.
 func (c *call) settle(err error) {
+	c.settleQuietly(err)
+	c.hub.settled()
+}
+
+// settleQuietly is settle for those who call the hub's settled themselves.
+func (c *call) settleQuietly(err error) {
 	if _, mine := c.take(); mine {
 		c.finish(err)
 	}

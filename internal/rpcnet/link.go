@@ -208,11 +208,12 @@ func (l *link) end(cause error, established bool) {
 		l.hub.cfg.OnDown(l.key.addr, why)
 	}
 	for _, c := range lost {
-		c.settle(connLost(cause))
+		c.settleQuietly(connLost(cause))
 	}
 	for _, c := range queue {
-		c.settle(notSent(cause))
+		c.settleQuietly(notSent(cause))
 	}
+	l.hub.settled()
 }
 
 // errDone is why a connection for one call ends well.
@@ -507,6 +508,9 @@ func readError(err error, frames *frameReader) error {
 func (l *link) readCompact(frames *frameReader) error {
 	in := &compactReader{frames: frames}
 	for {
+		if !in.ready() {
+			l.hub.settled()
+		}
 		seq, kind, payload, err := in.next()
 		if err != nil {
 			return readError(err, frames)
@@ -572,6 +576,7 @@ func (l *link) read(frames *frameReader, dec *gob.Decoder) error {
 		frames.relieve(dec)
 		if c != nil {
 			l.deliver(c, outcome)
+			l.hub.settled()
 		}
 		if l.perCall && resp.Seq == 1 {
 			return errDone
@@ -598,7 +603,7 @@ func (l *link) deliver(c *call, outcome error) {
 		l.hub.cfg.Faults.reply(c, outcome)
 		return
 	}
-	c.settle(outcome)
+	c.settleQuietly(outcome) // the reader says when it has no more
 }
 
 // watchedReader reads from a link's connection, and breaks it when nothing has

@@ -52,6 +52,11 @@ type TransportConfig struct {
 	// called from a goroutine of the transport, possibly several at once; it
 	// must not block, and must not call Close.
 	OnDown func(addr string, err error)
+	// OnSettled, if set, is called after calls have come to their end, once for several
+	// whose replies came together: done functions may collect, and leave the work to it.
+	// It is called from goroutines of the transport and of whoever calls Queue, Start,
+	// Flush or Close, possibly several at once. It must not block.
+	OnSettled func()
 	// Faults, if set, stands between the callers and the network. MaxQueue does
 	// not bound what goes through them.
 	Faults *Faults
@@ -193,6 +198,13 @@ func (h *hub) enqueue(c *call, force, later bool) (room <-chan struct{}, err err
 		h.mu.Unlock()
 	}()
 	return nil, nil
+}
+
+// settled tells whoever wants to know that calls have come to their end.
+func (h *hub) settled() {
+	if h.cfg.OnSettled != nil {
+		h.cfg.OnSettled()
+	}
 }
 
 // retire takes a link out of use: no call is pushed to it any more.

@@ -1,0 +1,47 @@
+package kvservice
+
+import (
+	"runtime"
+	"sync"
+)
+
+// turn is the right to step a core, which one goroutine has at a time. There is one
+// goroutine that waits for work and for ticks; but whoever brings work from the network
+// takes the turn itself if it is free, and so spares a lone request the way to
+// another goroutine and back. If it is not free, whoever has it looks again
+// before it goes.
+type turn struct {
+	sync.Mutex
+	bell  chan struct{} // holds an element when the goroutine that waits should look
+	waits func() bool   // whether there is work
+	work  func()        // does what there is, called with the turn held
+}
+
+// offer does what waits, or leaves it to whoever has the turn.
+func (t *turn) offer() {
+	if !t.waits() || !t.TryLock() {
+		return
+	}
+	// Others that bring something go first: then it is done with together. If there
+	// are none, this costs nothing.
+	runtime.Gosched()
+	t.work()
+	t.pass()
+}
+
+// pass gives the turn up. What has come since it was last looked is left to the
+// goroutine that waits.
+func (t *turn) pass() {
+	t.Unlock()
+	if t.waits() {
+		t.ring()
+	}
+}
+
+// ring wakes the goroutine that waits.
+func (t *turn) ring() {
+	select {
+	case t.bell <- struct{}{}:
+	default:
+	}
+}
