@@ -44,8 +44,8 @@ func newBenchCommand() *cobra.Command {
 		Short: "Measure how much a cluster does and how fast, and check every answer",
 		Long: `Bench has clients use a cluster and tells operations per second and their latency: one
 that it starts, a view service and two servers, each a process of its own on loopback; or
-with --monitor one that runs already, which is left as it was but for keys that begin with
-bench-, which are removed.
+with --monitor one that runs already, whose keys are left alone but for those that begin
+with bench-: they are overwritten, and removed in the end unless that is interrupted.
 
 Clients begin an operation when they have the answer to the last one (a closed loop), each
 number of clients in turn, as many rounds as are wanted. With --rate operations arrive at

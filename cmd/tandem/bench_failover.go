@@ -25,7 +25,7 @@ type failoverCommand struct {
 }
 
 func newFailoverCommand() *cobra.Command {
-	c := &failoverCommand{benchLoad: benchLoad{mix: "put=5,get=4,append=1", distribution: string(bench.Sequential), keys: 20_000}}
+	c := &failoverCommand{benchLoad: benchLoad{mix: "put=5,get=4,append=1", distribution: string(bench.Sequential), keys: 50_000}}
 	cmd := &cobra.Command{
 		Use:   "failover",
 		Short: "Measure how long clients notice that the primary is gone",

@@ -129,7 +129,7 @@ func (r *benchReport) text() string {
 	for _, s := range r.Summary {
 		s.write(&b, l.Rate > 0)
 	}
-	if r.ViewChanges > 0 {
+	if r.Started {
 		fmt.Fprintf(&b, "\nchanges of view without cause: %d\n", r.ViewChanges)
 	}
 	writeViolations(&b, r.Violations)

@@ -54,6 +54,7 @@ func TestBench(t *testing.T) {
 		" --mix get=2,put=2,append=1,puthash=1,cas=1,delete=1 --distribution zipf --lease 200ms --plot plot.svg --run-dir logs")
 	require.True(t, r.Started)
 	require.Zero(t, r.Violations)
+	require.False(t, r.Interrupted)
 	require.Len(t, r.Summary, 2)
 	require.Len(t, r.Results, 4)
 	for i, s := range r.Summary {

@@ -39,7 +39,7 @@ func (e *extras) append(ctx context.Context, c Extended) error {
 	last := len(e.ledgers) - 1
 	if last < 0 || e.ledgers[last].unknown || e.ledgers[last].acked == e.size {
 		last++
-		e.ledgers = append(e.ledgers, ledger{key: fmt.Sprintf("ledger-%s-%d", e.name, last)})
+		e.ledgers = append(e.ledgers, ledger{key: fmt.Sprintf("bench-ledger-%s-%d", e.name, last)})
 	}
 	l := &e.ledgers[last]
 	err := c.Append(ctx, l.key, entry(l.acked+1))
@@ -210,5 +210,5 @@ func (e *extras) keys() (names []string) {
 	return names
 }
 
-func (e *extras) chainKey(i int) string  { return fmt.Sprintf("chain-%s-%d", e.name, i) }
-func (e *extras) mortalKey(i int) string { return fmt.Sprintf("mortal-%s-%d", e.name, i) }
+func (e *extras) chainKey(i int) string  { return fmt.Sprintf("bench-chain-%s-%d", e.name, i) }
+func (e *extras) mortalKey(i int) string { return fmt.Sprintf("bench-mortal-%s-%d", e.name, i) }
