@@ -73,6 +73,7 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 			Seed:         drawIncarnation(),
 		}),
 		waiting: make(map[clerk.RequestID]*operation),
+		ticking: true,
 		calls:   make(map[clerk.CallID]*rpcnet.Pending),
 	}
 	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work}

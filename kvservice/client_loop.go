@@ -33,7 +33,6 @@ func (l *clientLoop) run() {
 	c := l.client
 	ticker := time.NewTicker(clientTick)
 	defer ticker.Stop()
-	l.ticking = true
 	for {
 		select {
 		case <-c.ctx.Done():
