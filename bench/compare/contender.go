@@ -191,7 +191,7 @@ func (l *lineup) addBatched(g *redisGroup, id, label, promise string, wait bool)
 		return
 	}
 	l.add(id, label, shared, promise, pidsOf(g.children()), func() (bench.System, error) {
-		return &redisBatched{name: label, addr: g.addr(), wait: wait}, nil
+		return newRedisBatched(label, g.addr(), wait), nil
 	})
 }
 
@@ -210,7 +210,7 @@ func (l *lineup) addEcho(p *echoPair, id, label string) {
 			id += "-shared"
 		}
 		l.add(id, label, connections, nothing, pids, func() (bench.System, error) {
-			return &echoSystem{name: label, addr: addr, shared: share}, nil
+			return newEchoSystem(label, addr, share), nil
 		})
 	}
 }
@@ -257,7 +257,9 @@ func (f *field) addEtcd(ctx context.Context, l *lineup, label, promise string, r
 	}
 	add := func(id, label, connections, promise string, stale bool) {
 		l.add(id, label, connections, promise, pidsOf(f.etcd.children()), func() (bench.System, error) {
-			return &etcdSystem{name: label, endpoints: []string{leader.endpoint()}, shared: connections == shared, serializable: stale}, nil
+			s := newEtcdSystem(label, connections == shared, leader.endpoint())
+			s.serializable = stale
+			return s, nil
 		})
 	}
 	add("etcd", label, each, promise, false)

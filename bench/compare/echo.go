@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/rpc"
 	"path/filepath"
-	"sync"
 
 	"github.com/tandemkv/tandem/internal/bench"
 	"github.com/tandemkv/tandem/internal/cluster"
@@ -39,46 +38,32 @@ func (p *echoPair) kill() error { return errors.Join(p.first.Kill(), p.last.Kill
 
 // echoSystem is a server of an echoPair as its clients see it.
 type echoSystem struct {
-	name   string
-	addr   string
-	shared bool // one connection for all clients
+	name  string
+	conns sharing[*rpc.Client]
+}
 
-	mu    sync.Mutex
-	conn  *rpc.Client // if shared; nil: nobody uses it
-	users int
+// newEchoSystem returns the server at an address, with one connection for each client or
+// one for all.
+func newEchoSystem(name, addr string, shared bool) *echoSystem {
+	dial := func() (*rpc.Client, error) {
+		conn, err := rpc.Dial("tcp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("dial the echo at %s: %w", addr, err)
+		}
+		return conn, nil
+	}
+	return &echoSystem{name: name, conns: sharing[*rpc.Client]{dial: dial, shared: shared}}
 }
 
 func (s *echoSystem) Name() string { return s.name }
 
 // Open returns a client.
 func (s *echoSystem) Open(context.Context) (bench.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	conn := s.conn
-	if conn == nil {
-		var err error
-		if conn, err = rpc.Dial("tcp", s.addr); err != nil {
-			return nil, fmt.Errorf("dial the echo at %s: %w", s.addr, err)
-		}
-	}
-	if s.shared {
-		s.conn = conn
-		s.users++
+	conn, err := s.conns.open()
+	if err != nil {
+		return nil, err
 	}
 	return &echoClient{system: s, conn: conn}, nil
-}
-
-// release closes a client's connection, if no other uses it.
-func (s *echoSystem) release(conn *rpc.Client) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.shared {
-		if s.users--; s.users > 0 {
-			return nil
-		}
-		s.conn = nil
-	}
-	return conn.Close()
 }
 
 // echoClient is one client, used by one goroutine at a time.
@@ -97,4 +82,4 @@ func (c *echoClient) Get(_ context.Context, key string) (string, bool, error) {
 	return reply.Value, reply.OK, err
 }
 
-func (c *echoClient) Close() error { return c.system.release(c.conn) }
+func (c *echoClient) Close() error { return c.system.conns.release(c.conn) }

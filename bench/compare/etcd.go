@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -158,47 +157,27 @@ func dialEtcd(endpoints ...string) (*clientv3.Client, error) {
 // etcdSystem is etcd as its clients see it.
 type etcdSystem struct {
 	name         string
-	endpoints    []string
-	shared       bool // one connection for all clients
+	conns        sharing[*clientv3.Client]
 	serializable bool // reads may be stale
 	retry        bool // operations are tried until they succeed, as is wanted where members die
+}
 
-	mu    sync.Mutex
-	conn  *clientv3.Client // if shared; nil: nobody uses it
-	users int
+// newEtcdSystem returns the members at some endpoints, with one connection to each of
+// them for each client, or one for all.
+func newEtcdSystem(name string, shared bool, endpoints ...string) *etcdSystem {
+	dial := func() (*clientv3.Client, error) { return dialEtcd(endpoints...) }
+	return &etcdSystem{name: name, conns: sharing[*clientv3.Client]{dial: dial, shared: shared}}
 }
 
 func (s *etcdSystem) Name() string { return s.name }
 
 // Open returns a client.
 func (s *etcdSystem) Open(context.Context) (bench.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	conn := s.conn
-	if conn == nil {
-		var err error
-		if conn, err = dialEtcd(s.endpoints...); err != nil {
-			return nil, err
-		}
-	}
-	if s.shared {
-		s.conn = conn
-		s.users++
+	conn, err := s.conns.open()
+	if err != nil {
+		return nil, err
 	}
 	return &etcdClient{system: s, conn: conn}, nil
-}
-
-// release closes a client's connection, if no other uses it.
-func (s *etcdSystem) release(conn *clientv3.Client) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.shared {
-		if s.users--; s.users > 0 {
-			return nil
-		}
-		s.conn = nil
-	}
-	return conn.Close()
 }
 
 // etcdClient is one client, used by one goroutine at a time.
@@ -248,4 +227,4 @@ func (c *etcdClient) try(ctx context.Context, do func(context.Context) error) er
 	}
 }
 
-func (c *etcdClient) Close() error { return c.system.release(c.conn) }
+func (c *etcdClient) Close() error { return c.system.conns.release(c.conn) }

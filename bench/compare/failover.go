@@ -269,7 +269,9 @@ func newMortalEtcd(ctx context.Context, n *nursery) (mortal, error) {
 }
 
 func (m *mortalEtcd) system() bench.System {
-	return &etcdSystem{name: "etcd", endpoints: m.endpoints(), retry: true}
+	s := newEtcdSystem("etcd", false, m.endpoints()...)
+	s.retry = true
+	return s
 }
 
 func (m *mortalEtcd) whole(ctx context.Context) error { return m.serves(ctx) }

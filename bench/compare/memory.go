@@ -120,7 +120,7 @@ func fullRedis(ctx context.Context, n *nursery, _ *settings) (*fullSystem, error
 		return nil, err
 	}
 	s := &fullSystem{
-		clients: &redisBatched{name: "Redis", addr: g.addr(), wait: true},
+		clients: newRedisBatched("Redis", g.addr(), true),
 		rows:    []*memoryRow{{ID: "redis", Label: "Redis: primary"}, {ID: "redis-replica", Label: "Redis: replica"}},
 		pids:    []int{g.servers[0].child.pid, g.servers[1].child.pid},
 		end: func() error {

@@ -16,42 +16,32 @@ import (
 // all SETs of a batch, since it waits for everything that its connection wrote before.
 // No client library of Redis does that; it is the best that somebody could build.
 type redisBatched struct {
-	name string
-	addr string
-	wait bool // for the replica
+	name  string
+	conns sharing[*redisBatcher]
+}
 
-	mu     sync.Mutex
-	shared *redisBatcher // nil: nobody uses it
-	users  int
+// newRedisBatched returns the server at an address; wait says whether writes wait for
+// the replica.
+func newRedisBatched(name, addr string, wait bool) *redisBatched {
+	dial := func() (*redisBatcher, error) {
+		conn, err := dialRedis(addr)
+		if err != nil {
+			return nil, err
+		}
+		return newRedisBatcher(conn, wait), nil
+	}
+	return &redisBatched{name: name, conns: sharing[*redisBatcher]{dial: dial, shared: true}}
 }
 
 func (s *redisBatched) Name() string { return s.name }
 
 // Open returns a client that shares its connection with all others that are open.
 func (s *redisBatched) Open(context.Context) (bench.Client, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.shared == nil {
-		conn, err := dialRedis(s.addr)
-		if err != nil {
-			return nil, err
-		}
-		s.shared = newRedisBatcher(conn, s.wait)
+	batcher, err := s.conns.open()
+	if err != nil {
+		return nil, err
 	}
-	s.users++
-	return &batchedClient{system: s, batcher: s.shared, done: make(chan struct{}, 1)}, nil
-}
-
-// release closes the connection when the last client is closed.
-func (s *redisBatched) release() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.users--; s.users > 0 {
-		return nil
-	}
-	b := s.shared
-	s.shared = nil
-	return b.close()
+	return &batchedClient{system: s, batcher: batcher, done: make(chan struct{}, 1)}, nil
 }
 
 // batchedClient is one client of a shared connection, used by one goroutine at a time.
@@ -79,7 +69,7 @@ func (c *batchedClient) Get(_ context.Context, key string) (string, bool, error)
 	return found(c.reply, c.err)
 }
 
-func (c *batchedClient) Close() error { return c.system.release() }
+func (c *batchedClient) Close() error { return c.system.conns.release(c.batcher) }
 
 // redisBatcher has a connection, and a goroutine that serves it.
 type redisBatcher struct {
@@ -162,8 +152,8 @@ func (b *redisBatcher) carryOut(batch []*batchedClient) {
 	}
 }
 
-// close ends the goroutine and closes the connection. No request may be under way.
-func (b *redisBatcher) close() error {
+// Close ends the goroutine and closes the connection. No request may be under way.
+func (b *redisBatcher) Close() error {
 	b.mu.Lock()
 	b.closing = true
 	b.mu.Unlock()

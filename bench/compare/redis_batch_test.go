@@ -120,7 +120,7 @@ func TestRedisClients(t *testing.T) {
 	for name, system := range map[string]func(addr string) bench.System{
 		"at once": func(addr string) bench.System { return &redisSystem{addr: addr, write: setWait} },
 		"trips":   func(addr string) bench.System { return &redisSystem{addr: addr, write: setThenWait} },
-		"batched": func(addr string) bench.System { return &redisBatched{addr: addr, wait: true} },
+		"batched": func(addr string) bench.System { return newRedisBatched("", addr, true) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := startPretender(t)
@@ -150,7 +150,7 @@ func TestRedisClients(t *testing.T) {
 // Clients that share a connection get each its own answer, and one WAIT serves many.
 func TestRedisBatches(t *testing.T) {
 	p := startPretender(t)
-	s := &redisBatched{addr: p.listener.Addr().String(), wait: true}
+	s := newRedisBatched("", p.listener.Addr().String(), true)
 	const clients, writes = 16, 50
 	var wg sync.WaitGroup
 	for i := range clients {
@@ -185,5 +185,5 @@ func TestRedisBatches(t *testing.T) {
 	}
 	assert.Equal(t, clients*writes, sets)
 	assert.Zero(t, unwaited, "a SET that no WAIT came after")
-	assert.Nil(t, s.shared, "the connection is closed with its last user")
+	assert.Zero(t, s.conns.users, "the connection is closed with its last user")
 }
