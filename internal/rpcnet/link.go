@@ -49,6 +49,7 @@ type link struct {
 	cause   error   // why it was shut
 	queue   []*call // not yet written, oldest first
 	room    chan struct{}
+	unfit   []unfit          // for the writer to settle
 	pending map[uint64]*call // handed to the network, by sequence number
 	next    uint64           // the next sequence number
 	owed    int              // requests written that have had no reply, abandoned ones included
@@ -188,12 +189,12 @@ func (l *link) dial() error {
 func (l *link) end(cause error, established bool) {
 	l.hub.retire(l)
 	l.mu.Lock()
-	queue, lost := l.queue, make([]*call, 0, len(l.pending))
+	queue, refused, lost := l.queue, l.unfit, make([]*call, 0, len(l.pending))
 	for _, c := range l.pending {
 		lost = append(lost, c)
 	}
 	slices.SortFunc(lost, func(a, b *call) int { return int(a.seq) - int(b.seq) })
-	l.queue, l.pending = nil, nil
+	l.queue, l.unfit, l.pending = nil, nil, nil
 	if l.room != nil {
 		close(l.room)
 		l.room = nil
@@ -206,6 +207,9 @@ func (l *link) end(cause error, established bool) {
 			why = connLost(cause)
 		}
 		l.hub.cfg.OnDown(l.key.addr, why)
+	}
+	for _, u := range refused {
+		u.call.settle(u.err)
 	}
 	for _, c := range lost {
 		c.settleQuietly(connLost(cause))
@@ -279,10 +283,32 @@ func (l *link) propose(frames *frameReader, dec *gob.Decoder) (bool, error) {
 	return reply.Version == compactVersion, nil
 }
 
+// unfit is a call whose request cannot be encoded, and the error for it.
+type unfit struct {
+	call *call
+	err  error
+}
+
+// refuse settles the calls that were found unfit. It is for the writer alone: flush runs
+// on a goroutine of the caller's, which may be the one that a done function waits for.
+func (l *link) refuse() {
+	l.mu.Lock()
+	calls := l.unfit
+	l.unfit = nil
+	l.mu.Unlock()
+	for _, u := range calls {
+		u.call.settle(u.err)
+	}
+	if len(calls) > 0 && l.perCall {
+		l.shut(errDone) // it has no other call to wait for
+	}
+}
+
 // write writes what waits and what flush left, until the link breaks. It returns
 // the error and the calls of which certainly not a byte was handed to the network.
 func (l *link) write() (unsent []*call, err error) {
 	for {
+		l.refuse()
 		out, at, mine := l.claim()
 		if !mine {
 			select {
@@ -425,11 +451,9 @@ func (l *link) encodeNext(enc *encoder, batch *[]placed) bool {
 		l.mu.Lock()
 		delete(l.pending, seq)
 		l.owed--
+		l.unfit = append(l.unfit, unfit{c, notSent(err)})
 		l.mu.Unlock()
-		c.settle(notSent(err))
-		if l.perCall {
-			l.shut(errDone) // it has no other call to wait for
-		}
+		l.nudge()
 		return true
 	}
 	*batch = append(*batch, placed{c, start})
@@ -493,13 +517,23 @@ func serverError(text string) error {
 	return err
 }
 
+var errClosedByPeer = errors.New("closed by the peer")
+
 // readError says what a failure to read a reply in gob means.
 func readError(err error, frames *frameReader) error {
 	switch {
 	case err == io.EOF:
-		return errors.New("closed by the peer")
+		return errClosedByPeer
 	case frames.err == nil: // what came whole is no reply
 		return fmt.Errorf("the peer speaks another protocol: %w", err)
+	}
+	return err
+}
+
+// compactError says what a failure to read a compact frame means.
+func compactError(err error) error {
+	if err == io.EOF {
+		return errClosedByPeer
 	}
 	return err
 }
@@ -513,7 +547,7 @@ func (l *link) readCompact(frames *frameReader) error {
 		}
 		seq, kind, payload, err := in.next()
 		if err != nil {
-			return readError(err, frames)
+			return compactError(err)
 		}
 		c := l.answered(seq)
 		if c == nil || c.state.Load() == callSettled {
