@@ -243,6 +243,7 @@ func (c codec) agree(seq uint64) error {
 	}
 	c.methods = args.Methods
 	c.compact = &compactReader{frames: c.frames}
+	c.gob = nil // it has had its last message
 	if err := c.out.agree(&resp, &CompactReply{Version: compactVersion}); err != nil {
 		return err
 	}
@@ -264,6 +265,7 @@ func (c codec) readCompact(req *rpc.Request) error {
 	for {
 		if !c.compact.ready() {
 			c.direct.Served()
+			c.reader.restart() // it may have waited, and so may Serve
 		}
 		seq, kind, payload, err := c.compact.next()
 		if err != nil {
