@@ -142,7 +142,37 @@ func appendGob(b []byte, v any) (out []byte, err error) {
 	return w.Bytes(), err
 }
 
-func decodeGob(b []byte, v any) error { return gob.NewDecoder(bytes.NewReader(b)).Decode(v) }
+// decodeGob decodes a value that appendGob has encoded. gob makes room for what a message
+// announces before it has come, so the lengths are looked at first.
+func decodeGob(b []byte, v any) error {
+	for rest := b; len(rest) > 0; {
+		length, size, err := gobLength(rest)
+		if err != nil {
+			return err
+		}
+		if length > uint64(len(rest)-size) {
+			return fmt.Errorf("%w: a gob message of %d bytes, where %d are left", errBadFrame, length, len(rest)-size)
+		}
+		rest = rest[size+int(length):]
+	}
+	return gob.NewDecoder(bytes.NewReader(b)).Decode(v)
+}
+
+// gobLength returns the length of the gob message that b begins with, and how many bytes
+// it is told in.
+func gobLength(b []byte) (length uint64, size int, err error) {
+	if b[0] <= 0x7f {
+		return uint64(b[0]), 1, nil
+	}
+	size = 1 - int(int8(b[0]))
+	if size > 9 || size > len(b) {
+		return 0, 0, fmt.Errorf("%w: a length of %d bytes", errBadFrame, size-1)
+	}
+	for _, d := range b[1:size] {
+		length = length<<8 | uint64(d)
+	}
+	return length, size, nil
+}
 
 // compactReader reads frames, on the buffer that gob's were read from. It is used by
 // one goroutine. After an error it is not used again.
