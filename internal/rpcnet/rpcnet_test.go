@@ -31,6 +31,7 @@ type world struct {
 	conns   []*Conn
 	arrived []int
 	ran     []int
+	gone    int // connections
 	gate    chan struct{} // Wait waits for it
 }
 
@@ -60,6 +61,7 @@ func (w *world) ranCount(n int) (count int) {
 type probe struct {
 	w    *world
 	conn *Conn
+	took bool // it has answered something itself since it was last Served
 }
 
 func (p *probe) Arrived(method string, args any) {
@@ -100,7 +102,7 @@ func newWorld() *world { return &world{gate: make(chan struct{})} }
 
 func (w *world) service(c *Conn) (string, any) {
 	w.locked(func() { w.conns = append(w.conns, c) })
-	return "Probe", &probe{w, c}
+	return "Probe", &probe{w: w, conn: c}
 }
 
 func sockPath(t testing.TB) string {
@@ -133,7 +135,7 @@ func start(t testing.TB, cfg ServerConfig) (addr string, w *world) {
 }
 
 func client(t testing.TB, cfg TransportConfig) *Transport {
-	tr := NewTransport(cfg)
+	tr := NewTransport(proposing(cfg))
 	t.Cleanup(tr.Close)
 	return tr
 }
