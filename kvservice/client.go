@@ -95,6 +95,7 @@ func (c *KVClient) Close() {
 		}
 		c.halt()
 		c.inbox.close()
+		c.turn.awaitOthers() // or one of them might yet start a task
 		c.transport.Close()
 		c.monitor.Close()
 		c.tasks.Wait()

@@ -225,6 +225,7 @@ func (s *KVServer) Kill() {
 		s.halt()
 		s.news.close()
 		s.inbox.close()
+		s.turn.awaitOthers() // or one of them might yet start a task
 		s.rpc.Close()
 		s.transport.Close()
 		s.monitor.Close()

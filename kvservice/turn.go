@@ -38,6 +38,12 @@ func (t *turn) pass() {
 	}
 }
 
+// awaitOthers returns when nobody has the turn any more who had it before.
+func (t *turn) awaitOthers() {
+	t.Lock()
+	t.pass()
+}
+
 // ring wakes the goroutine that waits.
 func (t *turn) ring() {
 	select {
