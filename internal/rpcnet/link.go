@@ -209,7 +209,7 @@ func (l *link) end(cause error, established bool) {
 		l.hub.cfg.OnDown(l.key.addr, why)
 	}
 	for _, u := range refused {
-		u.call.settle(u.err)
+		u.call.settleQuietly(u.err)
 	}
 	for _, c := range lost {
 		c.settleQuietly(connLost(cause))
@@ -296,10 +296,14 @@ func (l *link) refuse() {
 	calls := l.unfit
 	l.unfit = nil
 	l.mu.Unlock()
-	for _, u := range calls {
-		u.call.settle(u.err)
+	if len(calls) == 0 {
+		return
 	}
-	if len(calls) > 0 && l.perCall {
+	for _, u := range calls {
+		u.call.settleQuietly(u.err)
+	}
+	l.hub.settled()
+	if l.perCall {
 		l.shut(errDone) // it has no other call to wait for
 	}
 }
