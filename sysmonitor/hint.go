@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"syscall"
-	"time"
 
 	"github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/rpcnet"
@@ -52,19 +51,35 @@ func (v *service) watch(args *tandem.PingArgs) {
 	}
 	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
 	// A handler is running, so Kill has not come to wait for these yet.
-	v.server.serving.Go(func() {
-		reachable := v.server.reaches(who.Addr, v.conn.Done())
-		<-v.conn.Done()
-		if !v.server.owner.post(event{hint: who}, nil) {
-			return
-		}
-		gone := reachable && v.server.isGone(who.Addr)
-		v.server.log.Debug("the connection of a server's closed", "rule", "V7", "server", who.Addr,
-			"incarnation", fmt.Sprintf("%x", who.Incarnation), "reachable", reachable, "gone", gone)
-		if gone {
-			v.server.owner.post(event{gone: &ended{who, v.lastSeq()}}, nil)
-		}
-	})
+	v.server.serving.Go(func() { v.awaitEnd(who) })
+}
+
+// awaitEnd waits for the end of a server's connection, and tells what that says.
+func (v *service) awaitEnd(who Server) {
+	s := v.server
+	running, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s.endWith(running, cancel)
+	reached := make(chan bool, 1)
+	s.serving.Go(func() { reached <- s.reaches(running, who.Addr) })
+	<-v.conn.Done()
+	if !s.owner.post(event{hint: who}, nil) {
+		return
+	}
+	// Whatever is found when the server has had its time to ping again changes nothing.
+	ctx, expire := context.WithTimeout(running, hintPings*s.opts.pingInterval)
+	defer expire()
+	reachable := false
+	select {
+	case reachable = <-reached:
+	case <-ctx.Done():
+	}
+	gone := reachable && s.isGone(ctx, who.Addr)
+	s.log.Debug("the connection of a server's closed", "rule", "V7", "server", who.Addr,
+		"incarnation", fmt.Sprintf("%x", who.Incarnation), "reachable", reachable, "gone", gone)
+	if gone {
+		s.owner.post(event{gone: &ended{who, v.lastSeq()}}, nil)
+	}
 }
 
 // count counts a ping, and reports whether it has just shown the connection to
@@ -97,14 +112,8 @@ func (v *service) lastSeq() uint64 {
 	return v.seq
 }
 
-// hintTime is how long a server has to ping again after a hint.
-func (s *MonitorServer) hintTime() time.Duration { return hintPings * s.opts.pingInterval }
-
-// reaches reports whether a server can be dialled. It gives up when done is closed.
-func (s *MonitorServer) reaches(addr string, done <-chan struct{}) bool {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	s.endWith(ctx, cancel, done)
+// reaches reports whether a server can be dialled.
+func (s *MonitorServer) reaches(ctx context.Context, addr string) bool {
 	conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)
 	if err != nil {
 		return false
@@ -113,17 +122,14 @@ func (s *MonitorServer) reaches(addr string, done <-chan struct{}) bool {
 	return true
 }
 
-// isGone reports whether nobody listens at a server's address any more. It asks for no
-// longer than the server has to ping again: whatever is found later changes nothing.
-func (s *MonitorServer) isGone(addr string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), s.hintTime())
-	defer cancel()
-	s.endWith(ctx, cancel, nil)
+// isGone reports whether nobody listens at a server's address any more, as far as that
+// can be told before ctx ends.
+func (s *MonitorServer) isGone(ctx context.Context, addr string) bool {
 	for range dialsMax {
 		conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)
 		switch {
 		case err == nil:
-			awaitEnd(ctx, conn)
+			awaitClose(ctx, conn)
 		case !errors.Is(err, syscall.ECONNRESET):
 			return isRefusal(err)
 		}
@@ -134,20 +140,19 @@ func (s *MonitorServer) isGone(addr string) bool {
 	return false
 }
 
-// endWith has a context end when the service does, or done is closed.
-func (s *MonitorServer) endWith(ctx context.Context, cancel context.CancelFunc, done <-chan struct{}) {
+// endWith has a context end when the service does.
+func (s *MonitorServer) endWith(ctx context.Context, cancel context.CancelFunc) {
 	s.serving.Go(func() {
 		select {
-		case <-done:
 		case <-s.quit:
+			cancel()
 		case <-ctx.Done():
 		}
-		cancel()
 	})
 }
 
-// awaitEnd waits until the peer closes a connection, or ctx ends, and closes it.
-func awaitEnd(ctx context.Context, conn net.Conn) {
+// awaitClose waits until the peer closes a connection, or ctx ends, and closes it.
+func awaitClose(ctx context.Context, conn net.Conn) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer conn.Close()
 	defer stop()

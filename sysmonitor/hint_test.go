@@ -220,7 +220,7 @@ func TestOnlyRefusalsCount(t *testing.T) {
 					return near, nil
 				}
 			})
-			require.Equal(t, test.gone, m.isGone("a"))
+			require.Equal(t, test.gone, m.isGone(t.Context(), "a"))
 			require.Len(t, test.dials, dials)
 		})
 	}
