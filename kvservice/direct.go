@@ -8,7 +8,7 @@ import (
 )
 
 // Calls in compact frames, which are Tandem's own clients' and servers', are taken on
-// the connection's reading goroutine and answered on the core's: no goroutine is
+// the connection's reading goroutine, and answered by whoever has the turn: no goroutine is
 // started or woken for one of them, and those that arrive together go to the core
 // together.
 
@@ -123,7 +123,7 @@ func (h *handler) takeGet(seq uint64, args []byte) error {
 	return nil
 }
 
-// replies is where the core's goroutine makes replies, one at a time.
+// replies is where whoever has the turn makes replies, one at a time.
 type replies struct {
 	put tandem.PutReply
 	get tandem.GetReply

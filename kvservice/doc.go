@@ -7,10 +7,12 @@
 // until one execution of it is known, and never lets it run twice.
 //
 // This package is a shell: it owns the goroutines, the sockets and the timers,
-// and decides nothing. One goroutine owns a server's core (package replica, over
-// package store) and another a client's (package clerk): it drains an inbox,
-// steps the core for each event, and carries out the effects that the core asks
-// for. What arrives while it works forms the next batch.
+// and decides nothing. One goroutine at a time has the turn to step a server's core
+// (package replica, over package store), or a client's (package clerk): it empties the
+// inbox, steps the core for each event, and carries out the effects that the core asks
+// for. What arrives while it works forms the next batch. A request that finds
+// nobody at work is carried through by the goroutine that read it from the network; a
+// goroutine that each server and client has does what is left over, and tells the time.
 //
 // The lab's forms (StartKVServer, MakeKVClient, Get, Put, PutHash) stand beside
 // those a Go program expects (Start, GetContext, ...), which take a context

@@ -57,8 +57,8 @@ func (h *hearing) tell(st *Status) {
 	}
 }
 
-// peer is when the other member of the view was last heard. It is owned by the
-// core's goroutine.
+// peer is when the other member of the view was last heard. It belongs to
+// whoever has the turn.
 type peer struct {
 	who   tandem.Server // nobody: there is none
 	heard time.Time     // in this view; before that, when the view was adopted

@@ -16,7 +16,7 @@ const (
 	maxLinkBytes = 128 << 20
 )
 
-// inlineBatch is up to how many bytes a batch is encoded on the core's goroutine.
+// inlineBatch is up to how many bytes a batch is encoded by whoever has the turn to step the core.
 const inlineBatch = 64 << 10
 
 // Batch is the argument and the reply of KVServer.Replicate: the messages that
@@ -64,8 +64,8 @@ type linkName struct {
 
 const transferLane = "transfer"
 
-// link carries messages to one peer in order. It is owned by the core's
-// goroutine.
+// link carries messages to one peer in order. It belongs to whoever has
+// the turn.
 type link struct {
 	name       linkName
 	underWay   map[uint64]*rpcnet.Pending // calls by their number

@@ -20,7 +20,7 @@ const (
 	maxStep      = 512  // events in one batch, so that effects do not wait for long
 )
 
-// event is what the core is stepped with, on the core's goroutine: a request, or
+// event is what the core is stepped with: a request, or
 // whatever else the function does.
 type event struct {
 	do func(*loop)

@@ -13,7 +13,7 @@ import (
 // it made it), and one when the pair comes to be in sync. A backup that falls
 // silent is worth a warning.
 
-// news is what was last logged. It is owned by the core's goroutine.
+// news is what was last logged. It belongs to whoever has the turn.
 type news struct {
 	view     tandem.View
 	since    time.Time // when the view was adopted

@@ -20,7 +20,7 @@ type handler struct {
 	charges map[any]int // bytes that large replies take until they have left
 
 	direct        // used by the connection's reading goroutine
-	answered bool // owned by the core's goroutine: the connection is to be flushed
+	answered bool // belongs to whoever has the turn: the connection is to be flushed
 }
 
 var errGone = errors.New("the caller is gone")

@@ -92,7 +92,7 @@ func (s *KVServer) Status() Status {
 	return Status{Server: s.self}
 }
 
-// status asks the core's goroutine, and adds what is the process's.
+// status asks the core, and adds what is the process's.
 func (s *KVServer) status(done <-chan struct{}) (Status, bool) {
 	answer := make(chan Status, 1)
 	if !s.post(func(l *loop) { answer <- l.status() }) {

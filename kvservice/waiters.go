@@ -14,8 +14,8 @@ type waiter struct {
 
 // waiters holds those whose requests the core has, in places that are used again. A
 // request's id is its place, and above it a number that tells one use of the place
-// from the next, since the core may answer what was forgotten. It is owned by the
-// core's goroutine.
+// from the next, since the core may answer what was forgotten. It belongs to
+// whoever has the turn.
 type waiters struct {
 	places []place
 	free   []uint32
