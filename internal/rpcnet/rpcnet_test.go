@@ -31,7 +31,7 @@ type world struct {
 	conns   []*Conn
 	arrived []int
 	ran     []int
-	gone    int // connections
+	gone    int           // connections
 	gate    chan struct{} // Wait waits for it
 }
 
