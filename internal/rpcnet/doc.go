@@ -2,10 +2,21 @@
 // limits, deadlines and fault injection around net/rpc. Both services stand on
 // it; it knows nothing of either.
 //
-// Everything speaks plain net/rpc with gob. A client made by rpc.Dial can call a
-// [Server], and a [Transport] can call a plain rpc.Server; what is added lies
-// below or beside that format:
+// Every connection begins as plain net/rpc with gob, and stays so unless both ends
+// know better. A client made by rpc.Dial can call a [Server], and a [Transport] can
+// call a plain rpc.Server; what is added lies below or beside that format:
 //
+//   - Compact frames. A Transport that names methods whose arguments and replies are
+//     [Compact] asks a server, in its first call on a connection, whether it knows
+//     them; if so, both write frames of their own from then on (compact.go has the
+//     format). A call has a name of one byte then, and no gob.
+//   - Batches. Whoever has something to write does so itself, as far as that needs no
+//     waiting, and takes along what others add meanwhile; a goroutine has the rest.
+//     Calls that are started together ([Queue], Transport.Flush), and answers that are
+//     given together (Conn.Answer, Conn.Flush), leave in one write.
+//   - Dispatch. A receiver that is [Direct] takes calls in compact frames on the reading
+//     goroutine, and is told when no more have come, so that it can pass them on
+//     together. Calls in gob, and those it does not want, are net/rpc's.
 //   - Order. net/rpc starts a goroutine per call, and with it forgets in which
 //     order the calls came. A Server tells the receiver about each call while
 //     it is still on the reading goroutine ([Arriver]), and a Transport writes

@@ -36,7 +36,7 @@ type ServerConfig struct {
 	// not yet answered. At the bound the connection is not read, but goes on
 	// telling its peer that this end is alive.
 	MaxInFlight int
-	// MaxFrame bounds a gob message, in bytes. A request beyond it closes its
+	// MaxFrame bounds a gob message or a compact frame, in bytes. A request beyond it closes its
 	// connection before anything is allocated for it; a reply beyond it becomes
 	// an error reply.
 	MaxFrame int

@@ -38,7 +38,7 @@ type TransportConfig struct {
 	// queue holds references to arguments; encoded ahead is at most one message
 	// beyond 64 KiB.
 	MaxQueue int
-	// MaxFrame bounds a gob message in either direction, in bytes. A request
+	// MaxFrame bounds a gob message or a compact frame in either direction, in bytes. A request
 	// beyond it fails with ErrNotSent and ErrFrameTooLarge; a reply beyond it
 	// breaks the connection.
 	MaxFrame int
@@ -54,8 +54,8 @@ type TransportConfig struct {
 	OnDown func(addr string, err error)
 	// OnSettled, if set, is called after calls have come to their end, once for several
 	// whose replies came together: done functions may collect, and leave the work to it.
-	// It is called from goroutines of the transport and of whoever calls Queue, Start,
-	// Flush or Close, possibly several at once. It must not block.
+	// It is called from goroutines of the transport, and of whoever calls Close or lifts a
+	// fault, possibly several at once. It must not block.
 	OnSettled func()
 	// Faults, if set, stands between the callers and the network. MaxQueue does
 	// not bound what goes through them.
