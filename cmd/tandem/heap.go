@@ -26,7 +26,7 @@ const (
 	// Garbage may take garbageMin, or garbagePercent of what is in use, whichever is
 	// more.
 	garbageMin        = 64 << 20
-	garbagePercent    = 40
+	garbagePercent    = 25
 	garbagePercentMax = 1600
 
 	// Memory is given back to the system once, after calmLooks at which less than

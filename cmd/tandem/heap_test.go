@@ -14,9 +14,9 @@ func TestGarbageIsBoundedByWhatIsInUse(t *testing.T) {
 		{0, 1600},       // before the first collection
 		{8 << 20, 800},  // a small store: 64 MiB
 		{64 << 20, 100}, // as Go has it
-		{160 << 20, 40}, // from here on
-		{1 << 30, 40},   // a large one
-		{100 << 30, 40}, // a very large one
+		{256 << 20, 25}, // from here on
+		{1 << 30, 25},   // a large one
+		{100 << 30, 25}, // a very large one
 	} {
 		got, _ := (&heapKeeper{}).look(tc.live, 0)
 		require.Equal(t, tc.want, got, "%d bytes in use", tc.live)

@@ -53,7 +53,7 @@ primary hands over to its backup, and clients do not notice. One that has nobody
 hand over to goes on serving, says what it waits for, and leaves when it can. A second
 one ends it at once, and loses what only this server has.
 
-Beside what it holds it lets garbage take 64 MiB, or two fifths of that if it is more,
+Beside what it holds it lets garbage take 64 MiB, or a quarter of that if it is more,
 and gives memory back to the system when there is little to do; the environment's GOGC
 and GOMEMLIMIT, if set, say otherwise.
 
