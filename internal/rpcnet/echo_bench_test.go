@@ -103,3 +103,29 @@ func echo(b *testing.B, lanes []*Transport, addr string, args *Msg, underWay int
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
 }
+
+// BenchmarkConnect makes a connection, and one call on it: what many clients that come at
+// once cost, at both ends together.
+func BenchmarkConnect(b *testing.B) {
+	for _, way := range []struct {
+		name    string
+		propose []string
+	}{{"gob", nil}, {"direct", echoMethods}} {
+		b.Run(way.name, func(b *testing.B) {
+			l, err := Listen(sockPath(b))
+			require.NoError(b, err)
+			s := NewServer(ServerConfig{Service: func(c *Conn) (string, any) { return "Quiet", &immediate{conn: c} }})
+			go s.Serve(l)
+			defer s.Close()
+			addr, args := l.Addr().String(), &Msg{N: 1}
+			b.ReportAllocs()
+			for b.Loop() {
+				tr := NewTransport(TransportConfig{Compact: way.propose})
+				if _, err := Call[Msg](b.Context(), tr, addr, "Quiet.Same", args); err != nil {
+					b.Fatal(err)
+				}
+				tr.Close()
+			}
+		})
+	}
+}
