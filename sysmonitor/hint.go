@@ -50,7 +50,7 @@ func (v *service) watch(args *tandem.PingArgs) {
 		return
 	}
 	who := Server{Addr: args.Me, Incarnation: args.Incarnation}
-	// A handler is running, so Kill has not come to wait for these yet.
+	// The connection is being read, so Kill has not come to wait for these yet.
 	v.server.serving.Go(func() { v.awaitEnd(who) })
 }
 

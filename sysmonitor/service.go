@@ -20,9 +20,16 @@ type service struct {
 	seq     uint64 // the highest sequence number of these
 }
 
+// Arrived implements rpcnet.Arriver. Pings are counted as they are read: when the
+// connection ends, the last of them is known, though its handler may not have run yet.
+func (v *service) Arrived(_ string, args any) {
+	if ping, ok := args.(*tandem.PingArgs); ok {
+		v.watch(ping)
+	}
+}
+
 // Ping is the RPC MonitorServer.Ping.
 func (v *service) Ping(args *tandem.PingArgs, reply *tandem.PingReply) error {
-	v.watch(args)
 	call := &pingCall{args: *args, reply: make(chan tandem.PingReply, 1)}
 	if !v.server.owner.post(event{ping: call}, v.conn.Done()) {
 		return ErrStopped

@@ -172,6 +172,14 @@ func (d *detector) tick(s *State) []Command {
 	return due
 }
 
+// outlived notes that the server is known to have lived when it sent its ping with that
+// sequence number, and not to live now: that ping is news no more (rule V2).
+func (d *detector) outlived(who tandem.Server, seq uint64) {
+	if w := d.find(who.Addr); w != nil && w.lives[0].incarnation == who.Incarnation {
+		w.lives[0].seq = max(w.lives[0].seq, seq)
+	}
+}
+
 // hint shortens the time that a known server has for its next ping (rule V7).
 func (d *detector) hint(who tandem.Server) {
 	if w := d.find(who.Addr); w != nil {

@@ -253,9 +253,11 @@ func (s *Service) Hint(who tandem.Server) {
 // Refused says that the server's process is gone (rule V7): a connection of its
 // closed, over which its last ping was the one with that sequence number, and then
 // its address refused to be dialled. It is suspected at once, unless it has pinged
-// since.
+// since; and of the pings that came over that connection, one that is heard only
+// now is no sign that it lives.
 func (s *Service) Refused(who tandem.Server, seq uint64) {
 	if s.LastSeq(who) <= seq {
+		s.detector.outlived(who, seq)
 		s.Suspect(who)
 	}
 }
