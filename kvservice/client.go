@@ -148,13 +148,13 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 		return clerk.Done{}, c.wrap(req, clerk.Done{Err: ErrClosed, Outcome: tandem.DidNotRun}, nil)
 	}
 	c.turn.offer()
-	closed := clerk.Done{Err: ErrClosed} // with the outcome unknown
 	select {
 	case d := <-op.answer:
 		op.release()
 		return d, c.wrap(req, d, nil)
 	case <-c.ctx.Done():
-		return closed, c.wrap(req, c.last(op.answer, closed), nil)
+		d := c.last(op.answer)
+		return d, c.wrap(req, d, nil)
 	case <-ctx.Done():
 	}
 	var why error
@@ -174,18 +174,20 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 		}
 		return d, c.wrap(req, d, why)
 	case <-c.ctx.Done():
-		return closed, c.wrap(req, c.last(op.answer, closed), nil)
+		d := c.last(op.answer)
+		return d, c.wrap(req, d, nil)
 	}
 }
 
-// last prefers an answer that came just before the end.
-func (c *KVClient) last(answer <-chan clerk.Done, otherwise clerk.Done) clerk.Done {
+// last is what a request came to whose client has been closed: its answer, if that
+// came just before the end, or else that the client is closed and the outcome unknown.
+func (c *KVClient) last(answer <-chan clerk.Done) clerk.Done {
 	<-c.gone // nobody answers after this
 	select {
 	case d := <-answer:
 		return d
 	default:
-		return otherwise
+		return clerk.Done{Err: ErrClosed}
 	}
 }
 

@@ -164,6 +164,27 @@ func TestCancelDuringCloseLeavesTheAnswerAlone(t *testing.T) {
 	}
 }
 
+// An answer that came just before the client was closed is the caller's with all that
+// is in it, whichever of the two the caller notices first: a Get that succeeds must
+// not show an empty value.
+func TestAnswerJustBeforeCloseIsWhole(t *testing.T) {
+	for range 64 { // which it notices is a matter of chance
+		c := &KVClient{opts: makeOptions(nil), gone: make(chan struct{})}
+		c.ctx, c.halt = context.WithCancel(t.Context())
+		c.inbox = newMailbox[clientEvent](inboxSize, c.turn.ring)
+		c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: func() {
+			for _, e := range c.inbox.take(nil) {
+				e.start.answer <- clerk.Done{Get: tandem.GetReply{Err: tandem.OK, Value: "v"}, Outcome: tandem.DidRun}
+			}
+			c.halt()
+			close(c.gone)
+		}}
+		value, err := c.GetContext(t.Context(), "k")
+		require.NoError(t, err)
+		require.Equal(t, "v", value)
+	}
+}
+
 func TestBrokenInvariantStopsThatServerOnly(t *testing.T) {
 	dir := socketDir(t)
 	m := startMonitor(t, dir)
