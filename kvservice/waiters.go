@@ -63,6 +63,7 @@ func (l *loop) submit(req *replica.Request, who waiter) {
 // forget forgets one request of a connection, or with a nil answer all that came in
 // compact frames.
 func (l *loop) forget(h *handler, answer chan replica.Reply) {
+	var gone []uint64
 	for at := range l.waiters.places {
 		p := &l.waiters.places[at]
 		if !p.taken || p.handler != h || p.answer != answer {
@@ -70,15 +71,17 @@ func (l *loop) forget(h *handler, answer chan replica.Reply) {
 		}
 		id := uint64(p.use)<<32 | uint64(at)
 		l.waiters.remove(id)
-		l.core.Forget(id)
+		gone = append(gone, id)
 		if answer != nil {
-			return
+			break
 		}
 	}
-	if answer != nil { // the answer came too late to be taken
+	if answer != nil && len(gone) == 0 { // it came too late to be taken
 		r := <-answer
 		l.server.answersGone.Add(int64(len(r.Payload)))
+		return
 	}
+	l.core.Forget(gone...)
 }
 
 func (l *loop) reply(r replica.Reply) {

@@ -127,3 +127,30 @@ func BenchmarkReads(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkForget measures what a primary does when the connection ends over which
+// many of the requests came that wait, some of them in the log and some for room there.
+func BenchmarkForget(b *testing.B) {
+	payload := make([]byte, 130)
+	for _, n := range []int{256, 1024} {
+		b.Run(fmt.Sprint("requests=", n), func(b *testing.B) {
+			full := benchPair().primary
+			id := uint64(0)
+			for full.Status().Waiting < 16000 {
+				id++
+				full.Submit(replica.Request{ID: id, Payload: payload})
+			}
+			gone := make([]uint64, n)
+			for i := range gone {
+				gone[i] = id - uint64(i)*23 // of the others' in between
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				r := full.Clone()
+				b.StartTimer()
+				r.Forget(gone...)
+			}
+		})
+	}
+}

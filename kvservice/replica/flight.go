@@ -45,23 +45,16 @@ func (p *pending) join(id uint64) {
 	p.more = append(p.more, id)
 }
 
-// forget removes an id, and tells whether it was there.
-func (p *pending) forget(id uint64) bool {
-	if !p.waits {
-		return false
-	}
-	if p.id != id {
-		i := slices.Index(p.more, id)
-		if i < 0 {
-			return false
+// forget removes the ids that are gone, and returns how many those are.
+func (p *pending) forget(gone func(id uint64) bool) (n int) {
+	before := p.count()
+	p.more = slices.DeleteFunc(p.more, gone)
+	if p.waits && gone(p.id) {
+		if p.waits = len(p.more) > 0; p.waits {
+			p.id, p.more = p.more[0], p.more[1:]
 		}
-		p.more = slices.Delete(p.more, i, i+1)
-		return true
 	}
-	if p.waits = len(p.more) > 0; p.waits {
-		p.id, p.more = p.more[0], p.more[1:]
-	}
-	return true
+	return before - p.count()
 }
 
 // flight is a queue of what was ordered here and is not applied yet, by rising
@@ -105,14 +98,13 @@ func (f *flight) at(index uint64) *pending {
 	return &f.all()[i]
 }
 
-// forget removes an id wherever it waits, and tells whether it was there.
-func (f *flight) forget(id uint64) bool {
+// forget removes the ids that are gone wherever they wait, and returns how many those
+// are.
+func (f *flight) forget(gone func(id uint64) bool) (n int) {
 	for i := range f.all() {
-		if f.all()[i].forget(id) {
-			return true
-		}
+		n += f.all()[i].forget(gone)
 	}
-	return false
+	return n
 }
 
 func (f *flight) clone() flight {

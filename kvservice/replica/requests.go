@@ -139,27 +139,46 @@ func (r *Replica) Submit(req Request) {
 	r.check()
 }
 
-// Forget tells that nobody waits for the reply to this request any more. What
+// Forget tells that nobody waits for the replies to these requests any more. What
 // was ordered runs all the same, and a Reply that is among the effects already
-// stays there.
-func (r *Replica) Forget(id uint64) {
+// stays there. It looks once at what waits, however many requests it is told of.
+func (r *Replica) Forget(ids ...uint64) {
 	q := &r.requests
-	if i := slices.IndexFunc(q.parked, func(p parked) bool { return p.ID == id }); i >= 0 {
-		q.waitingBytes -= len(q.parked[i].Payload)
-		q.parked = slices.Delete(q.parked, i, i+1)
-		r.unpark() // it may have been the one for which there was no room
-		return
+	ids = slices.Clone(ids)
+	slices.Sort(ids)
+	left := len(ids)
+	gone := func(id uint64) bool {
+		if left == 0 {
+			return false
+		}
+		_, found := slices.BinarySearch(ids, id)
+		if found {
+			left--
+		}
+		return found
 	}
-	if i := slices.IndexFunc(q.reads, func(w read) bool { return w.id == id }); i >= 0 {
-		q.waitingBytes -= len(q.reads[i].query)
-		r.unread(&q.reads[i])
-		q.reads = slices.Delete(q.reads, i, i+1)
-		r.leaveIfDrained()
-		return
+	waited := len(q.parked)
+	q.parked = slices.DeleteFunc(q.parked, func(p parked) bool {
+		if !gone(p.ID) {
+			return false
+		}
+		q.waitingBytes -= len(p.Payload)
+		return true
+	})
+	waited -= len(q.parked)
+	q.reads = slices.DeleteFunc(q.reads, func(w read) bool {
+		if !gone(w.id) {
+			return false
+		}
+		q.waitingBytes -= len(w.query)
+		r.unread(&w)
+		return true
+	})
+	q.waiters -= q.inFlight.forget(gone)
+	if waited > 0 {
+		r.unpark() // one of them may have been what there was no room for
 	}
-	if q.inFlight.forget(id) {
-		q.waiters--
-	}
+	r.leaveIfDrained()
 }
 
 func (r *Replica) reply(id uint64, payload []byte) {
