@@ -37,6 +37,9 @@ func (l *benchLoad) checkGiven(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("theta") && l.distribution != string(bench.Zipf) {
 		return usageErrorf("--theta %v: is for --distribution %s", l.theta, bench.Zipf)
 	}
+	if l.theta == 0 { // which would be the default
+		return usageErrorf("--theta 0: must be more than 0 and less than 1")
+	}
 	return nil
 }
 

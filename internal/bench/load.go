@@ -33,7 +33,8 @@ type Load struct {
 	// Clients is how many there are, each of which has one operation under way at most;
 	// default 1.
 	Clients int `json:"clients"`
-	// Rate is the arrivals per second of an open loop; zero: a closed loop.
+	// Rate is the arrivals per second of an open loop, 0.001 to 10 million; zero: a closed
+	// loop.
 	Rate float64 `json:"rate"`
 	// Arrivals is for an open loop; default Poisson.
 	Arrivals Arrivals `json:"arrivals"`
@@ -73,6 +74,13 @@ const ValueSizeMin = 16
 // clientsMax bounds the clients: what is a goroutine here is a connection elsewhere.
 const clientsMax = 65536
 
+// The rates of an open loop. Fewer arrivals are none; of more, the pauses between them
+// are too short to be told.
+const (
+	rateMin = 0.001
+	rateMax = 10_000_000
+)
+
 // filled returns the load with its defaults.
 func (l Load) filled() Load {
 	l.Mix = l.Mix.filled()
@@ -108,8 +116,8 @@ func (l Load) Check() error {
 	switch {
 	case l.Clients < 1 || l.Clients > clientsMax:
 		return fmt.Errorf("%d clients: must be 1 to %d", l.Clients, clientsMax)
-	case l.Rate < 0:
-		return fmt.Errorf("rate %v: must not be negative", l.Rate)
+	case l.Rate != 0 && !(l.Rate >= rateMin && l.Rate <= rateMax): // nor is that which is no number
+		return fmt.Errorf("rate %v: must be %v to %d operations a second, or 0", l.Rate, rateMin, rateMax)
 	case l.Arrivals != Poisson && l.Arrivals != Constant:
 		return fmt.Errorf("arrivals %q: must be %s or %s", l.Arrivals, Poisson, Constant)
 	case l.Warmup < 0:
@@ -122,7 +130,7 @@ func (l Load) Check() error {
 		return fmt.Errorf("%d keys: must be at least one for each of %d clients, and at most %d", l.Keys, l.Clients, keysMax)
 	case l.Distribution != Uniform && l.Distribution != Zipf && l.Distribution != Sequential:
 		return fmt.Errorf("distribution %q: must be %s, %s or %s", l.Distribution, Uniform, Zipf, Sequential)
-	case l.Theta <= 0 || l.Theta >= 1:
+	case !(l.Theta > 0 && l.Theta < 1):
 		return fmt.Errorf("theta %v: must be more than 0 and less than 1", l.Theta)
 	case l.ValueSize < ValueSizeMin:
 		return fmt.Errorf("values of %d bytes: must be at least %d, to hold what is checked", l.ValueSize, ValueSizeMin)

@@ -30,7 +30,7 @@ type TransferConfig struct {
 // Check returns an error that names what is wrong.
 func (c *TransferConfig) Check() error {
 	switch {
-	case c.Load.Rate == 0 && (c.Share <= 0 || c.Share > 1):
+	case c.Load.Rate == 0 && !(c.Share > 0 && c.Share <= 1):
 		return fmt.Errorf("a load of %v of the peak: must be more than 0 and at most 1", c.Share)
 	case c.Phase <= 0:
 		return fmt.Errorf("phases of %v: must be more than nothing", c.Phase)
