@@ -26,7 +26,7 @@ func (o *ownCluster) addFlags(cmd *cobra.Command) {
 	f.DurationVar(&o.pingInterval, "ping-interval", 0, "how often servers ping the view service that is started (default: as tandem monitor has it)")
 	f.IntVar(&o.deadPings, "dead-pings", 0, "ping intervals without a ping after which a server is taken for dead (default: as tandem monitor has it)")
 	f.DurationVar(&o.lease, "lease", 0, "start servers that read under leases of this length; see tandem server --help")
-	f.StringVar(&o.runDir, "run-dir", "", "keep what the processes log in this `directory`, made if it is not there (default: keep none)")
+	f.StringVar(&o.runDir, "run-dir", "", "keep what the processes log in this `directory`, made if it is not there, with nothing of an earlier run in it (default: keep none)")
 }
 
 // ownFlags are the names of the flags.
@@ -53,6 +53,12 @@ func (o *ownCluster) settings(servers int) (set drill.Settings, remove func() er
 		return set, remove, failed(fmt.Errorf("looking for this very command, to run it: %w", err))
 	}
 	if o.runDir != "" {
+		if err := checkRunDir(o.runDir); err != nil {
+			return set, remove, err
+		}
+		if drill.Used(o.runDir) {
+			return set, remove, usageErrorf("--run-dir %s: there is an earlier run in it; name another directory", o.runDir)
+		}
 		if err := os.MkdirAll(o.runDir, 0o755); err != nil {
 			return set, remove, failed(fmt.Errorf("making the run folder: %w", err))
 		}

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -59,6 +60,15 @@ func TestWrongDrillsAreRefused(t *testing.T) {
 func TestAGroupThatCannotStart(t *testing.T) {
 	_, err := Up(t.Context(), Settings{Binary: t.TempDir() + "/nothing", Dir: t.TempDir(), Servers: 2})
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestAGroupGoesOnFromNoOther(t *testing.T) {
+	dir := t.TempDir()
+	require.False(t, Used(dir))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, monitorData), 0o700))
+	require.True(t, Used(dir))
+	_, err := Up(t.Context(), Settings{Binary: t.TempDir() + "/nothing", Dir: dir, Servers: 2})
+	require.ErrorContains(t, err, "views of an earlier one")
 }
 
 func TestMemoryIsWatched(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -15,7 +16,7 @@ import (
 // Settings say what processes a Group has.
 type Settings struct {
 	Binary  string // the tandem binary
-	Dir     string // an existing directory, for logs and the view service's data
+	Dir     string // an existing directory that is not Used, for logs and the view service's data
 	Servers int    // how many are started at first
 
 	PingInterval time.Duration // zero: the view service's default
@@ -45,12 +46,25 @@ func (s *Server) Process() *cluster.Process { return s.proc }
 // patience is how long is waited for what must come, on a busy machine too.
 const patience = 60 * time.Second
 
+// monitorData is where in its directory the view service of a group keeps its views.
+const monitorData = "monitor-data"
+
+// Used reports whether a directory has been that of a group. No other one can start there:
+// its view service would go on from the views of the first.
+func Used(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, monitorData))
+	return err == nil
+}
+
 // Up starts a group, and returns when its processes serve, which is not yet when they
 // have found their roles (see Well). On an error nothing is left running. Who got a Group
 // must Kill it.
 func Up(ctx context.Context, set Settings) (*Group, error) {
+	if Used(set.Dir) {
+		return nil, fmt.Errorf("starting a group in %s: that holds the views of an earlier one, which waits for servers that are gone", set.Dir)
+	}
 	g := &Group{set: set}
-	flags := []string{"--listen", "127.0.0.1:0", "--data", filepath.Join(set.Dir, "monitor-data")}
+	flags := []string{"--listen", "127.0.0.1:0", "--data", filepath.Join(set.Dir, monitorData)}
 	if set.PingInterval != 0 {
 		flags = append(flags, "--ping-interval", set.PingInterval.String())
 	}
