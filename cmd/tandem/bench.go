@@ -8,8 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	kv "github.com/tandemkv/tandem"
 	"github.com/tandemkv/tandem/internal/bench"
 	"github.com/tandemkv/tandem/internal/drill"
+	"github.com/tandemkv/tandem/kvservice"
 	"github.com/tandemkv/tandem/sysmonitor"
 )
 
@@ -146,7 +148,7 @@ func (c *benchCommand) run(cmd *cobra.Command) error {
 		if err := checkAddresses("--monitor", c.monitor); err != nil {
 			return err
 		}
-		err = c.measure(cmd.Context(), p, c.monitor, loads, r)
+		err = c.measureRunning(cmd.Context(), p, loads, r)
 	} else {
 		r.Started, r.Monitor = true, ""
 		err = c.measureOwn(cmd.Context(), p, loads, r)
@@ -159,6 +161,26 @@ func (c *benchCommand) run(cmd *cobra.Command) error {
 	return tellMeasured(cmd, &c.output, &c.plotFlag, r, verdictOf(r.Violations, r.Interrupted), r.charts())
 }
 
+// answerMax bounds the wait for the first answer of a cluster that runs already. A load
+// would wait for it for ever, and nobody would be told what for.
+const answerMax = 10 * time.Second
+
+// measureRunning measures a cluster that runs already.
+func (c *benchCommand) measureRunning(ctx context.Context, p *progress, loads []bench.Load, r *benchReport) error {
+	if err := c.checkPlace(); err != nil {
+		return err
+	}
+	p.tell("waiting for the cluster of %s", c.monitor)
+	client := kvservice.MakeKVClient(c.monitor)
+	defer client.Close()
+	asking, cancel := context.WithTimeout(ctx, answerMax)
+	defer cancel()
+	if _, err := client.GetContext(asking, "bench-"); err != nil && !errors.Is(err, kv.ErrNoKey) {
+		return whyNotMeasured(ctx, fmt.Errorf("--monitor %s: %w", c.monitor, err))
+	}
+	return c.measure(ctx, p, c.monitor, loads, r)
+}
+
 // measureOwn measures a cluster that is started for it.
 func (c *benchCommand) measureOwn(ctx context.Context, p *progress, loads []bench.Load, r *benchReport) error {
 	set, remove, err := c.settings(c.servers)
@@ -166,10 +188,13 @@ func (c *benchCommand) measureOwn(ctx context.Context, p *progress, loads []benc
 		return err
 	}
 	defer remove()
+	if err := c.checkPlace(); err != nil {
+		return err
+	}
 	p.tell("starting a cluster")
 	g, err := drill.Up(ctx, set)
 	if err != nil {
-		return failed(err)
+		return whyNotMeasured(ctx, err)
 	}
 	err = c.measureGroup(ctx, p, g, loads, r)
 	if ended := g.Kill(); err == nil {

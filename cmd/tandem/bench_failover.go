@@ -93,6 +93,9 @@ func (c *failoverCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer remove()
+	if err := c.checkPlace(); err != nil {
+		return err
+	}
 	cfg.Settings = set
 	p := c.newProgress(cmd.ErrOrStderr())
 	cfg.Progress = func(trials int, at bench.Progress) {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -34,6 +36,25 @@ func (p *plotFlag) check() error {
 	default:
 		return usageErrorf("--plot %s: must end in .svg or .html", p.plot)
 	}
+}
+
+// checkPlace returns an error if the file cannot be written, as far as that can be seen
+// before there is anything to draw: measuring takes long.
+func (p *plotFlag) checkPlace() error {
+	if p.plot == "" {
+		return nil
+	}
+	f, err := os.OpenFile(p.plot, os.O_WRONLY, 0) // and leaves an earlier plot as it is
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = os.CreateTemp(filepath.Dir(p.plot), ".tandem-plot-")
+		if err == nil {
+			defer os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return failed(fmt.Errorf("--plot %s cannot be written: %w", p.plot, err))
+	}
+	return f.Close()
 }
 
 // write draws the answer, if that is wanted.

@@ -159,6 +159,10 @@ func TestBenchTransfer(t *testing.T) {
 	require.NotNil(t, r.Absent)
 	require.Positive(t, r.AbsentKeys)
 	require.True(t, r.Delta, "it had almost everything")
+	require.Positive(t, r.Frozen)
+
+	r = benched[transferReport](t, line+" --rate 300 --absence 1ms")
+	require.Greater(t, r.Frozen, 5*40*time.Millisecond/2, "it returns when it was taken for dead, and not before")
 }
 
 func TestBenchIsMistyped(t *testing.T) {
@@ -186,10 +190,61 @@ func TestBenchIsMistyped(t *testing.T) {
 		"transfer --absence -1s":            "absence -1s",
 		"transfer --phase 0s":               "phases of 0s",
 		"failover --ping-interval -1s":      "--ping-interval -1s",
+		"--rate NaN":                        "rate NaN: must be 0.001 to 10000000 operations a second, or 0",
+		"--rate Inf":                        "rate +Inf: must be",
+		"--rate 1e300":                      "rate 1e+300: must be",
+		"--rate 1e-300":                     "rate 1e-300: must be",
+		"--rate -1":                         "rate -1: must be",
+		"--distribution zipf --theta NaN":   "theta NaN: must be more than 0",
+		"--distribution zipf --theta 0":     "--theta 0: must be more than 0",
+		"transfer --load NaN":               "a load of NaN of the peak",
 	} {
 		got := tandem(t, append([]string{"bench"}, strings.Fields(line)...)...)
 		require.Equal(t, exitUsage, got.code, "%s: %s", line, got.stderr)
 		require.Contains(t, got.stderr, says, line)
 		require.Empty(t, got.stdout, line)
 	}
+}
+
+// What cannot be measured, or told in the end, is refused before anything is started.
+func TestBenchIsRefusedAtOnce(t *testing.T) {
+	elsewhere(t)
+	require.NoError(t, os.WriteFile("file", nil, 0o600))
+	require.NoError(t, os.Mkdir("plot.svg", 0o700))
+	for _, of := range []string{"", "failover ", "transfer "} {
+		for line, says := range map[string]string{
+			"--plot nowhere/plot.svg":              "--plot nowhere/plot.svg cannot be written",
+			"--plot plot.svg":                      "--plot plot.svg cannot be written",
+			"--plot file/plot.html --run-dir logs": "--plot file/plot.html cannot be written",
+		} {
+			got := tandem(t, append([]string{"bench"}, strings.Fields(of+line)...)...)
+			require.Equal(t, exitFailed, got.code, "%s%s: %s", of, line, got.stderr)
+			require.Contains(t, got.stderr, says, of+line)
+			require.NoFileExists(t, "logs/monitor.log", of+line)
+		}
+		got := tandem(t, append([]string{"bench"}, strings.Fields(of+"--run-dir file")...)...)
+		require.Equal(t, exitUsage, got.code, got.stderr)
+	}
+}
+
+// The views in a directory are those of servers that are gone: no cluster comes of them.
+func TestBenchInADirectoryOfAnEarlierRun(t *testing.T) {
+	elsewhere(t)
+	const quick = "--clients 1 --keys 10 --duration 1ms --warmup 0s --run-dir logs"
+	benched[benchReport](t, quick)
+	for _, again := range []string{quick, "failover --run-dir logs", "transfer --run-dir logs"} {
+		got := tandem(t, append([]string{"bench"}, strings.Fields(again)...)...)
+		require.Equal(t, exitUsage, got.code, "%s: %s", again, got.stderr)
+		require.Contains(t, got.stderr, "--run-dir logs: there is an earlier run in it", again)
+	}
+}
+
+// Nobody waits for ever for a cluster that is not there, without being told so.
+func TestBenchOfAClusterThatIsNotThere(t *testing.T) {
+	elsewhere(t)
+	got := tandem(t, "bench", "--monitor", "127.0.0.1:1", "--clients", "1")
+	require.Equal(t, exitFailed, got.code, got.stderr)
+	require.Contains(t, got.stderr, "--monitor 127.0.0.1:1: ")
+	require.Contains(t, got.stderr, "refused")
+	require.Empty(t, got.stdout)
 }

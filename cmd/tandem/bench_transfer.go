@@ -33,8 +33,7 @@ func newTransferCommand() *cobra.Command {
 		Long: `Transfer starts a view service and two servers, each a process of its own, and clients
 that fill a store and go on to use it. Then a new server joins, which has nothing, and is
 brought up to date while the clients work. With --absence the backup is frozen instead
-(SIGSTOP), for longer than it takes to be taken for dead, and comes back with all that it
-had; only what it lacks has to be sent then (rule T4), as long as the primary has kept it.
+(SIGSTOP), at least until it is taken for dead, and comes back with all that it had; only what it lacks has to be sent then (rule T4), as long as the primary has kept it.
 
 It tells how long that took and how many bytes a second were brought over, what the
 clients noticed before, meanwhile and after, how much memory the processes had, and how
@@ -58,7 +57,7 @@ interrupted; 3 it could not be measured; 64 usage.`,
 	f.StringVar(&c.arrivals, "arrivals", string(bench.Poisson), "poisson, as of many independent users, or constant")
 	completeWords(cmd, "arrivals", string(bench.Poisson), string(bench.Constant))
 	f.DurationVar(&c.phase, "phase", 5*time.Second, "how long is measured before and after, and for the peak")
-	f.DurationVar(&c.absence, "absence", 0, "freeze the backup for so long, and see it return; 0: a new server joins")
+	f.DurationVar(&c.absence, "absence", 0, "freeze the backup for so long, and until it is taken for dead, and see it return; 0: a new server joins")
 	c.benchLoad.addFlags(cmd)
 	c.ownCluster.addFlags(cmd)
 	c.plotFlag.addFlags(cmd)
@@ -90,6 +89,9 @@ func (c *transferCommand) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer remove()
+	if err := c.checkPlace(); err != nil {
+		return err
+	}
 	cfg.Settings = set
 	p := c.newProgress(cmd.ErrOrStderr())
 	cfg.Progress = func(stage string, at bench.Progress) {
@@ -148,7 +150,7 @@ func (r *transferReport) writeCourse(b *strings.Builder) {
 		how = "only what it lacked was sent (T4)"
 	}
 	fmt.Fprintf(b, "the backup was frozen for %s, in which %s were overwritten; it was backup again after %s, and in sync %s later: %s\n",
-		shortDuration(r.Absence), countOf(r.AbsentKeys, "key"), shortDuration(r.Named), shortDuration(r.Took), how)
+		shortDuration(r.Frozen), countOf(r.AbsentKeys, "key"), shortDuration(r.Named), shortDuration(r.Took), how)
 }
 
 // memoryText writes a number of bytes, or that the system does not tell it.

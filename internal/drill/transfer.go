@@ -53,8 +53,11 @@ type TransferResult struct {
 	During *bench.Window `json:"during"`
 	After  *bench.Window `json:"after"`
 
-	Named time.Duration `json:"named_ns"` // until the server was backup of a view, from its start or return
-	Took  time.Duration `json:"took_ns"`  // from then on, until it was in sync
+	// Frozen is how long the backup was: for the absence, and until it had been taken for
+	// dead and the primary served alone. Zero if a new one joined.
+	Frozen time.Duration `json:"frozen_ns"`
+	Named  time.Duration `json:"named_ns"` // until the server was backup of a view, from its start or return
+	Took   time.Duration `json:"took_ns"`  // from then on, until it was in sync
 
 	StoreBytes       uint64 `json:"store_bytes"`       // of keys and values
 	OverwrittenKeys  int    `json:"overwritten_keys"`  // from the start or end of the absence, until in sync
@@ -228,13 +231,14 @@ func (x *transfer) absence(ctx context.Context) error {
 	if err := x.backup.proc.Freeze(); err != nil {
 		return err
 	}
+	frozen := time.Now()
 	if err := sleep(ctx, x.cfg.Absence); err != nil {
 		return err
 	}
 	if _, err := x.group.Await(ctx, "a primary that serves alone", alone); err != nil {
 		return err
 	}
-	x.res.Absent = x.cut()
+	x.res.Frozen, x.res.Absent = time.Since(frozen), x.cut()
 	x.res.AbsentKeys = bench.Overwritten(marks, x.load.Mark())
 	return nil
 }
