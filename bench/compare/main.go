@@ -48,6 +48,10 @@ func run() int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if err := set.makeOut(); err != nil { // which had better not fail after 20 minutes
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		return exitFailed
+	}
 	r, err := compare(ctx, set)
 	if err == nil {
 		fmt.Print(r.text(false))

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,8 @@ func TestComparison(t *testing.T) {
 	assert.False(t, r.tandemBroken())
 
 	results := filepath.Join(dir, "results")
+	set.out = results
+	require.NoError(t, set.makeOut())
 	require.NoError(t, r.write(results))
 	for _, name := range []string{"compare.json", "compare.md", "compare.txt"} {
 		assert.FileExists(t, filepath.Join(results, name))
@@ -98,4 +101,29 @@ func TestPlan(t *testing.T) {
 	require.NoError(t, err)
 	steps, _ = set.plan()
 	assert.Equal(t, 2*3, steps)
+}
+
+// What would come to nothing is refused before the first of 20 minutes.
+func TestComparisonIsMistyped(t *testing.T) {
+	for line, says := range map[string]string{
+		"--systems tandem,redsi":  `system "redsi": no name begins so; there are echo1, `,
+		"--parts puts":            `part "puts"`,
+		"--rate NaN":              "rate NaN: must be",
+		"--rate Inf":              "rate +Inf: must be",
+		"--rate -1":               "rate -1: must be",
+		"--clients 0":             "0 clients",
+		"--clients 9 --keys 300x": "300x",
+		"--rounds 0":              "0 rounds",
+		"surplus":                 `"surplus": there are no arguments`,
+	} {
+		_, err := parse(append([]string{"--tandem", "x"}, strings.Fields(line)...))
+		require.ErrorContains(t, err, says, line)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.ErrorContains(t, (&settings{out: filepath.Join(file, "results")}).makeOut(), "make the directory for results")
+	for _, name := range []string{"tandem", "redis-sentinel", "echo2-shared", "redis", "e"} {
+		_, err := parse([]string{"--tandem", "x", "--systems", name})
+		require.NoError(t, err)
+	}
 }

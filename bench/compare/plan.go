@@ -41,10 +41,10 @@ func (s *settings) plan() (steps int, about time.Duration) {
 		loops(openContenders, 1, s.Rounds, s.Warmup+openTimes*s.Duration)
 	}
 	if s.has(partFailover) {
-		loops([]string{"tandem", "redis-sentinel", "etcd"}, 1, s.Trials, trialTime)
+		loops(failoverIDs, 1, s.Trials, trialTime)
 	}
 	if s.has(partMemory) {
-		for _, id := range []string{"tandem", "redis-wait-batched"} {
+		for _, id := range memoryIDs {
 			if s.takes(id) {
 				steps++
 				about += time.Duration(s.MemoryKeys) * fillTime
@@ -56,10 +56,18 @@ func (s *settings) plan() (steps int, about time.Duration) {
 	return steps, about
 }
 
-// The contenders that write, and those that read, by name.
+// systemNames returns the names of all systems, of any part.
+func systemNames() []string {
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(putIDs, getIDs, failoverIDs, memoryIDs))))
+}
+
+// The contenders that write, those that read, those whose primary is killed, and those
+// that are filled, by name.
 var (
 	putIDs = []string{"tandem", "tandem-shared", "redis-wait", "redis-wait-trips", "redis-wait-batched", "redis-async",
 		"etcd", "etcd-shared", "echo1", "echo1-shared", "echo2", "echo2-shared"}
 	getIDs = []string{"tandem", "tandem-shared", "tandem-lease", "tandem-lease-shared", "redis-get", "redis-get-batched",
 		"etcd", "etcd-shared", "etcd-serializable", "echo1", "echo1-shared"}
+	failoverIDs = []string{"tandem", "redis-sentinel", "etcd"}
+	memoryIDs   = []string{"tandem", "redis-wait-batched"}
 )

@@ -103,9 +103,6 @@ func (r *report) tandemBroken() bool {
 
 // write writes the report to a directory in all three forms.
 func (r *report) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make the directory for results: %w", err)
-	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the results as JSON: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -115,6 +116,11 @@ func (s *settings) check() error {
 			return fmt.Errorf("part %q: there are %s", part, strings.Join(partNames, ", "))
 		}
 	}
+	for _, name := range s.Systems {
+		if !slices.ContainsFunc(systemNames(), func(id string) bool { return strings.HasPrefix(id, name) }) {
+			return fmt.Errorf("system %q: no name begins so; there are %s", name, strings.Join(systemNames(), ", "))
+		}
+	}
 	for _, clients := range s.Clients {
 		if clients < 1 || clients > s.Keys {
 			return fmt.Errorf("%d clients: must be from 1 to the number of keys, %d", clients, s.Keys)
@@ -135,8 +141,6 @@ func (s *settings) check() error {
 		return fmt.Errorf("warm-up %v: must not be negative", s.Warmup)
 	case s.Rest < 0:
 		return fmt.Errorf("rest %v: must not be negative", s.Rest)
-	case s.Rate < 0:
-		return fmt.Errorf("rate %v: must not be negative", s.Rate)
 	case s.ValueSize < bench.ValueSizeMin:
 		return fmt.Errorf("values of %d bytes: must be at least %d, to hold what is checked", s.ValueSize, bench.ValueSizeMin)
 	case s.Keys < max(openClients, failoverClients):
@@ -145,6 +149,17 @@ func (s *settings) check() error {
 		return fmt.Errorf("%d keys to measure memory with: must be at least %d", s.MemoryKeys, openClients)
 	case s.tandem == "":
 		return errors.New("--tandem is missing: bench/compare/run gives it")
+	}
+	return bench.Load{Rate: s.Rate}.Check()
+}
+
+// makeOut makes the directory for the results, if they are wanted.
+func (s *settings) makeOut() error {
+	if s.out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(s.out, 0o755); err != nil {
+		return fmt.Errorf("make the directory for results: %w", err)
 	}
 	return nil
 }
