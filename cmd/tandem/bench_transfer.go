@@ -33,7 +33,8 @@ func newTransferCommand() *cobra.Command {
 		Long: `Transfer starts a view service and two servers, each a process of its own, and clients
 that fill a store and go on to use it. Then a new server joins, which has nothing, and is
 brought up to date while the clients work. With --absence the backup is frozen instead
-(SIGSTOP), at least until it is taken for dead, and comes back with all that it had; only what it lacks has to be sent then (rule T4), as long as the primary has kept it.
+(SIGSTOP), at least until it is taken for dead, and comes back with all that it had; only
+what it lacks has to be sent then (rule T4), as long as the primary has kept it.
 
 It tells how long that took and how many bytes a second were brought over, what the
 clients noticed before, meanwhile and after, how much memory the processes had, and how
