@@ -28,7 +28,8 @@ func labelled(name string, f func()) {
 	pprof.Do(context.Background(), pprof.Labels("life", name), func(context.Context) { f() })
 }
 
-// goroutines returns the stacks of the goroutines that came of a labelled call.
+// goroutines returns the stacks of the goroutines that came of a labelled call. One that
+// has returned from its function is none, though the runtime may not have put it away.
 func goroutines(name string) string {
 	var all bytes.Buffer
 	if err := pprof.Lookup("goroutine").WriteTo(&all, 1); err != nil {
@@ -36,11 +37,16 @@ func goroutines(name string) string {
 	}
 	var found strings.Builder
 	for record := range strings.SplitSeq(all.String(), "\n\n") {
-		if strings.Contains(record, strconv.Quote("life")+":"+strconv.Quote(name)) {
+		if strings.Contains(record, strconv.Quote("life")+":"+strconv.Quote(name)) && !over(record) {
 			found.WriteString(record + "\n\n")
 		}
 	}
 	return found.String()
+}
+
+// over tells whether the only frame of a stack is that of a goroutine's end.
+func over(record string) bool {
+	return strings.Count(record, "\t0x") == 1 && strings.Contains(record, "\truntime.goexit1+")
 }
 
 // startLabelled is c.start, such that requireGone can tell what is left.
