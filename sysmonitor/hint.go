@@ -60,8 +60,8 @@ func (v *service) awaitEnd(who Server) {
 	running, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	s.endWith(running, cancel)
-	reached := make(chan bool, 1)
-	s.serving.Go(func() { reached <- s.reaches(running, who.Addr) })
+	reached := make(chan string, 1)
+	s.serving.Go(func() { reached <- s.reach(running, who.Addr) })
 	<-v.conn.Done()
 	if !s.owner.post(event{hint: who}, nil) {
 		return
@@ -69,14 +69,14 @@ func (v *service) awaitEnd(who Server) {
 	// Whatever is found when the server has had its time to ping again changes nothing.
 	ctx, expire := context.WithTimeout(running, hintPings*s.opts.pingInterval)
 	defer expire()
-	reachable := false
+	at := ""
 	select {
-	case reachable = <-reached:
+	case at = <-reached:
 	case <-ctx.Done():
 	}
-	gone := reachable && s.isGone(ctx, who.Addr)
+	gone := at != "" && s.isGone(ctx, at)
 	s.log.Debug("the connection of a server's closed", "rule", "V7", "server", who.Addr,
-		"incarnation", fmt.Sprintf("%x", who.Incarnation), "reachable", reachable, "gone", gone)
+		"incarnation", fmt.Sprintf("%x", who.Incarnation), "reached", at, "gone", gone)
 	if gone {
 		s.owner.post(event{gone: &ended{who, v.lastSeq()}}, nil)
 	}
@@ -112,18 +112,23 @@ func (v *service) lastSeq() uint64 {
 	return v.seq
 }
 
-// reaches reports whether a server can be dialled.
-func (s *MonitorServer) reaches(ctx context.Context, addr string) bool {
+// reach dials a server and returns the address at which it was reached, "" if it
+// was not. A name may have several, of which some refuse, and other ones later. (A
+// Unix socket's is told as the server gave it, which may be a path from where that runs.)
+func (s *MonitorServer) reach(ctx context.Context, addr string) (at string) {
 	conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)
 	if err != nil {
-		return false
+		return ""
 	}
-	conn.Close()
-	return true
+	defer conn.Close()
+	if rpcnet.Network(addr) == "tcp" {
+		return conn.RemoteAddr().String()
+	}
+	return addr
 }
 
-// isGone reports whether nobody listens at a server's address any more, as far as that
-// can be told before ctx ends.
+// isGone reports whether nobody listens any more where a server was reached, as far as
+// that can be told before ctx ends.
 func (s *MonitorServer) isGone(ctx context.Context, addr string) bool {
 	for range dialsMax {
 		conn, err := s.opts.dial(ctx, rpcnet.Network(addr), addr)

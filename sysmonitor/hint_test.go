@@ -132,6 +132,24 @@ func TestRefusedDialSuspectsAtOnce(t *testing.T) {
 	}
 }
 
+// TestSocketWithARelativePath: V7. A Unix socket is found where the view service finds
+// it, and not where its server, which runs in another directory, says that it is.
+func TestSocketWithARelativePath(t *testing.T) {
+	dir := socketDir(t)
+	t.Chdir(dir)
+	_, end, accepted := listenAsServer(t, "./a")
+	t.Chdir(t.TempDir())
+	at := filepath.Join(dir, "a")
+	m := startTest(t, WithPingInterval(time.Hour))
+	a, _, _ := pairAt(t, m, at, "b")
+	poll(t, func() bool { return accepted.Load() == 1 }, "the server to be dialled while it is well")
+	a.Close()
+	poll(t, func() bool { return accepted.Load() == 2 || m.Status().View.Primary == "b" }, "the server to be dialled because of the hint")
+	require.Equal(t, at, m.Status().View.Primary)
+	end()
+	poll(t, func() bool { return m.Status().View.Primary == "b" }, "b to take over")
+}
+
 // TestProcessThatEndsBitByBit: V7. One that still accepts a connection after that to
 // the view service has closed is found to be gone when the rest of it is.
 func TestProcessThatEndsBitByBit(t *testing.T) {
@@ -186,6 +204,33 @@ func TestWallSaysNothing(t *testing.T) {
 	m.Kill()
 	require.EqualValues(t, 2, dials.Load(), "what it would say counts for nothing")
 	require.EqualValues(t, 2, m.Status().View.Viewnum)
+}
+
+// TestNameWithSeveralAddresses: V7. It is where the server was reached that a refusal
+// counts: a dial by name is said to be refused if one address refuses and another,
+// which may be the server's, does not answer.
+func TestNameWithSeveralAddresses(t *testing.T) {
+	at, end, accepted := listenAsServer(t, "127.0.0.1:0")
+	var byName atomic.Int32
+	m := startTest(t, WithPingInterval(time.Hour), func(o *options) {
+		o.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == "a:1" {
+				if byName.Add(1) > 1 {
+					return nil, syscall.ECONNREFUSED
+				}
+				addr = at
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
+	})
+	a, _, _ := pairAt(t, m, "a:1", "b")
+	poll(t, func() bool { return accepted.Load() == 1 }, "the server to be dialled while it is well")
+	a.Close()
+	poll(t, func() bool { return accepted.Load() == 2 || byName.Load() == 2 }, "the server to be dialled because of the hint")
+	require.EqualValues(t, 1, byName.Load())
+	require.Equal(t, "a:1", m.Status().View.Primary)
+	end()
+	poll(t, func() bool { return m.Status().View.Primary == "b" }, "b to take over")
 }
 
 // TestOnlyRefusalsCount: V7. What a dial after a hint says about the server.
