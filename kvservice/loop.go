@@ -108,8 +108,8 @@ func (s *KVServer) run() {
 	}()
 	s.turn.Lock()
 	l.guarded(l.core.Ping) // the first view forms in a round trip, not with the first tick
-	s.turn.pass()
 	tick := l.tick
+	s.turn.pass()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	ticked := time.Now()
