@@ -101,7 +101,7 @@ func TestLogHasAViewALineAndWhatItChanges(t *testing.T) {
 		},
 		"c": {
 			`number=2 .*role=idle why="stands by: the group has its members"`,
-			`number=3 .*role=idle why="DIR/b took over from DIR/a"`,
+			`?number=3 .*role=idle why="DIR/b took over from DIR/a"`, // which may be over before it hears of it
 			`number=4 .*role=backup why="became backup: DIR/b brings it up to date"`,
 			`msg="in sync" .*view=4 keys=100 `,
 			`number=5 .*role=primary why="became primary: it was the backup of DIR/b in view 4"`,
@@ -115,8 +115,15 @@ func TestLogHasAViewALineAndWhatItChanges(t *testing.T) {
 			said[about] = true
 			// A server may hear of a view that is over soon, before its first role and
 			// after its last.
-			if len(want) > 0 && regexp.MustCompile(strings.ReplaceAll(want[0], "DIR", dir)).MatchString(line) {
-				want = want[1:]
+			for i, w := range want {
+				w, optional := strings.CutPrefix(w, "?")
+				if regexp.MustCompile(strings.ReplaceAll(w, "DIR", dir)).MatchString(line) {
+					want = want[i+1:]
+					break
+				}
+				if !optional {
+					break
+				}
 			}
 		}
 		require.Empty(t, want, "%s: %q", name, j.of(name))

@@ -104,8 +104,8 @@ func TestADumpOfOneServerNeedsNoOther(t *testing.T) {
 	c.put(map[string]string{"k": "v"})
 	backup, idle := c.servers[1], c.servers[2]
 	require.Eventually(t, func() bool { return backup.Status().Keys == 1 }, patience, time.Millisecond)
+	c.monitor.Kill() // first, or the backup might take over, and the idle server become its backup
 	c.servers[0].Kill()
-	c.monitor.Kill()
 
 	got := tandem(t, "dump", "--server", backup.Addr())
 	require.Equal(t, exitHeld, got.code, got.stderr)
