@@ -72,19 +72,11 @@ func (l *clientLoop) guarded(step func()) {
 	if c.ctx.Err() != nil {
 		return
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			broken, ok := v.(*tandem.InvariantError)
-			if !ok {
-				panic(v) // a bug of another kind: the stack says more than we could
-			}
-			c.opts.logger.Error("closing a client: an invariant is broken", "invariant", broken.Invariant, "detail", broken.Detail)
-			c.halt()
-			go c.Close() // it waits for this goroutine, so it needs one of its own
-		}
-	}()
-	step()
-	l.carryOut()
+	if broken := guard(step, l.carryOut); broken != nil {
+		c.opts.logger.Error("closing a client: an invariant is broken", "invariant", broken.Invariant, "detail", broken.Detail)
+		c.halt()
+		go c.Close() // it waits for this goroutine, so it needs one of its own
+	}
 }
 
 func (l *clientLoop) drain() {

@@ -163,17 +163,9 @@ func (l *loop) guarded(step func()) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			broken, ok := v.(*tandem.InvariantError)
-			if !ok {
-				panic(v) // a bug of another kind: the stack says more than we could
-			}
-			s.fail(broken)
-		}
-	}()
-	step()
-	l.carryOut()
+	if broken := guard(step, l.carryOut); broken != nil {
+		s.fail(broken)
+	}
 }
 
 // ticksUntil returns how many ticks have passed since the last one counted, and

@@ -3,6 +3,8 @@ package kvservice
 import (
 	"runtime"
 	"sync"
+
+	"github.com/tandemkv/tandem"
 )
 
 // turn is the right to step a core, which one goroutine has at a time. There is one
@@ -50,4 +52,21 @@ func (t *turn) ring() {
 	case t.bell <- struct{}{}:
 	default:
 	}
+}
+
+// guard takes the steps of a core's turn, and returns the invariant that broke, if one
+// did; then the steps after that were not taken.
+func guard(steps ...func()) (broken *tandem.InvariantError) {
+	defer func() {
+		if v := recover(); v != nil {
+			var ok bool
+			if broken, ok = v.(*tandem.InvariantError); !ok {
+				panic(v) // a bug of another kind: the stack says more than we could
+			}
+		}
+	}()
+	for _, step := range steps {
+		step()
+	}
+	return nil
 }
