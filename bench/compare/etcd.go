@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/tandemkv/tandem/internal/bench"
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // etcdMember is one process of an etcd cluster.
@@ -221,7 +222,7 @@ func (c *etcdClient) try(ctx context.Context, do func(context.Context) error) er
 		attempt, cancel := context.WithTimeout(ctx, etcdAttempt)
 		err := do(attempt)
 		cancel()
-		if err == nil || !pause(ctx, retryPause) {
+		if err == nil || pause.For(ctx, retryPause) != nil {
 			return err
 		}
 	}

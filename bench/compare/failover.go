@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandemkv/tandem/internal/bench"
 	"github.com/tandemkv/tandem/internal/drill"
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // mortal is a system whose primary can be killed.
@@ -129,7 +130,7 @@ func killUnder(ctx context.Context, m mortal, r *bench.Running, rng *rand.Rand) 
 	if err := goOn(ctx, r); err != nil {
 		return t, err
 	}
-	if !pause(ctx, time.Duration(rng.Int64N(int64(strikeWithin)))) {
+	if pause.For(ctx, time.Duration(rng.Int64N(int64(strikeWithin)))) != nil {
 		return t, context.Cause(ctx)
 	}
 	r.Cut()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandemkv/tandem/internal/bench"
 	"github.com/tandemkv/tandem/internal/drill"
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // memoryRow is what many keys take up in one process. All are bytes.
@@ -200,7 +201,7 @@ func rest(ctx context.Context, least time.Duration, systems []*fullSystem) error
 		if since >= least && time.Since(changed) >= quietTime || since >= least+quietMax {
 			return nil
 		}
-		if !pause(ctx, 200*time.Millisecond) {
+		if pause.For(ctx, 200*time.Millisecond) != nil {
 			return context.Cause(ctx)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // used is how much processor time was used up to a moment.
@@ -37,7 +39,7 @@ func idleCost(ctx context.Context, pids []int) (float64, error) {
 		return 0, err
 	}
 	began := time.Now()
-	pause(ctx, look)
+	pause.For(ctx, look)
 	after, err := processors(pids)
 	return (after.others - before.others).Seconds() / time.Since(began).Seconds(), err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem/internal/bench"
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // sample is what one measurement came to.
@@ -39,13 +40,13 @@ func measure(ctx context.Context, c *contender, l bench.Load, round int) (_ samp
 		return sample{}, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	pause(ctx, l.Warmup)
+	pause.For(ctx, l.Warmup)
 	r.Cut()
 	before, err := processors(c.pids)
 	if err != nil {
 		return sample{}, err
 	}
-	pause(ctx, l.Duration)
+	pause.For(ctx, l.Duration)
 	w := r.Cut()
 	after, err := processors(c.pids)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/tandemkv/tandem/internal/bench"
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // sentinelMaster is what the sentinels call the group.
@@ -159,7 +160,7 @@ func (c *sentinelClient) retry(ctx context.Context, try func() error) error {
 				err = errors.Join(err, c.Close())
 			}
 		}
-		if !pause(ctx, retryPause) {
+		if pause.For(ctx, retryPause) != nil {
 			return err
 		}
 	}
@@ -234,16 +235,4 @@ func (c *sentinelClient) Close() error {
 	conn := c.conn
 	c.conn = nil
 	return conn.Close()
-}
-
-// pause waits, and returns false if the context ends before.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

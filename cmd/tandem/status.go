@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // statusFlags are the flags of status.
@@ -155,7 +156,7 @@ func (f *statusFlags) watchIt(cmd *cobra.Command, s *surveyor) error {
 		if err != nil {
 			return err
 		}
-		if !pause(cmd.Context(), f.interval-time.Since(start)) {
+		if pause.For(cmd.Context(), f.interval-time.Since(start)) != nil {
 			break
 		}
 	}
@@ -163,16 +164,4 @@ func (f *statusFlags) watchIt(cmd *cobra.Command, s *surveyor) error {
 		return errors.New("stopped before anybody had answered")
 	}
 	return last.conclude()
-}
-
-// pause waits, and reports false if the context ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // worker is one client at work. It belongs to its goroutine, but while the load stands
@@ -66,19 +68,10 @@ func (w *worker) step(ctx context.Context, meant, began time.Time) error {
 	f := Failures{Unknown: 1, First: err.Error()}
 	if kind == Get || errors.Is(err, ErrDidNotRun) {
 		f.DidNotRun, f.Unknown = 1, 0
-		defer pause(ctx, refusedPause)
+		defer pause.For(ctx, refusedPause)
 	}
 	w.shard.failed(kind, f)
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // perform does an operation of a kind, or what has to come before one, and returns which.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/pause"
 )
 
 // Settings are what a supervisor needs beside the cluster's configuration.
@@ -173,14 +174,7 @@ func (s *Supervisor) rest(m *member, delay time.Duration) bool {
 		return false
 	}
 	s.tell(Event{Kind: Restarting, Name: m.name, Text: fmt.Sprintf("%s is started again in %v", m.name, delay)})
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.starting.Done():
-		return false
-	}
+	return pause.For(s.starting, delay) == nil
 }
 
 // again starts a member's next life; nil if that failed or is not to be.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem/internal/bench"
+	"github.com/tandemkv/tandem/internal/pause"
 	"github.com/tandemkv/tandem/sysmonitor"
 )
 
@@ -213,7 +214,7 @@ func (f *failover) undisturbed(ctx context.Context) (*sysmonitor.Status, error) 
 		return nil, err
 	}
 	f.cut()
-	if err := sleep(ctx, calmLeast+time.Duration(f.rng.Int64N(int64(st.PingInterval)))); err != nil {
+	if err := pause.For(ctx, calmLeast+time.Duration(f.rng.Int64N(int64(st.PingInterval)))); err != nil {
 		return nil, err
 	}
 	now, err := f.group.Well(ctx)
@@ -269,20 +270,9 @@ func (f *failover) answered(ctx context.Context, since time.Time) error {
 		if _, all := f.load.Waiting(since); all {
 			return nil
 		}
-		if err := sleep(ctx, lookPause); err != nil {
+		if err := pause.For(ctx, lookPause); err != nil {
 			return fmt.Errorf("wait until every client has an answer from the next primary: %w", err)
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem/internal/bench"
+	"github.com/tandemkv/tandem/internal/pause"
 	"github.com/tandemkv/tandem/kvservice"
 	"github.com/tandemkv/tandem/sysmonitor"
 )
@@ -217,7 +218,7 @@ func (x *transfer) phase(ctx context.Context) (*bench.Window, uint64, error) {
 	memory := watchMemory(x.primary.proc.Local())
 	defer memory.stop()
 	x.cut()
-	if err := sleep(ctx, x.cfg.Phase); err != nil {
+	if err := pause.For(ctx, x.cfg.Phase); err != nil {
 		return nil, 0, err
 	}
 	return x.cut(), memory.stop(), x.load.Err()
@@ -232,7 +233,7 @@ func (x *transfer) absence(ctx context.Context) error {
 		return err
 	}
 	frozen := time.Now()
-	if err := sleep(ctx, x.cfg.Absence); err != nil {
+	if err := pause.For(ctx, x.cfg.Absence); err != nil {
 		return err
 	}
 	if _, err := x.group.Await(ctx, "a primary that serves alone", alone); err != nil {
@@ -275,7 +276,7 @@ func (x *transfer) catchUp(ctx context.Context) (err error) {
 		return err
 	}
 	r.Took = time.Since(began) - r.Named
-	if err := sleep(ctx, settle); err != nil {
+	if err := pause.For(ctx, settle); err != nil {
 		return err
 	}
 	r.During = x.cut()

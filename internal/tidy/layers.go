@@ -52,7 +52,8 @@ var layers = map[string]layer{
 		"sysmonitor", "internal/rpcnet"}},
 
 	// Processes of the binary, and a network between them.
-	"internal/cluster": {rooms: []string{".", "sysmonitor"}, foreign: []string{"github.com/pelletier/go-toml/v2"}},
+	"internal/pause":   {},
+	"internal/cluster": {rooms: []string{".", "sysmonitor", "internal/pause"}, foreign: []string{"github.com/pelletier/go-toml/v2"}},
 	"internal/paths":   {},
 
 	// Above the shells.
@@ -61,15 +62,15 @@ var layers = map[string]layer{
 		foreign: []string{"github.com/anishathalye/porcupine"},
 	},
 	"internal/bench": {
-		rooms:   []string{".", "kvservice"},
+		rooms:   []string{".", "kvservice", "internal/pause"},
 		foreign: []string{"github.com/HdrHistogram/hdrhistogram-go"},
 	},
 	"internal/bench/chart": {},
-	"internal/drill":       {rooms: []string{"sysmonitor", "kvservice", "internal/bench", "internal/cluster"}},
+	"internal/drill":       {rooms: []string{"sysmonitor", "kvservice", "internal/bench", "internal/cluster", "internal/pause"}},
 	"internal/torture":     {rooms: []string{".", "sysmonitor", "kvservice", "internal/cluster", "internal/paths", "internal/workload"}},
 	"main":                 {rooms: []string{".", "sysmonitor", "kvservice"}},
 	"cmd/tandem": {
-		rooms: []string{".", "sysmonitor", "kvservice", "internal/bench", "internal/bench/chart", "internal/cluster", "internal/drill", "internal/torture", "internal/workload",
+		rooms: []string{".", "sysmonitor", "kvservice", "internal/bench", "internal/bench/chart", "internal/cluster", "internal/drill", "internal/pause", "internal/torture", "internal/workload",
 			"simulation", "simulation/search", "simulation/diagram", "simulation/runfolder", "simulation/mutants"},
 		foreign: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/peterh/liner"},
 	},
