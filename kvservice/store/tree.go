@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -30,6 +31,7 @@ type owner struct{ _ byte }
 type node struct {
 	owner    *owner
 	records  []record
+	tags     tags     // of the records
 	keys     []string // as short as they can be, and no part of a record, which they would keep alive
 	children []*node
 }
@@ -63,7 +65,7 @@ func (t *tree) get(key string) record {
 	for n.children != nil {
 		n = n.children[n.child(key)]
 	}
-	if i, found := n.find(key); found {
+	if i, found := n.lookup(key); found {
 		return n.records[i]
 	}
 	return ""
@@ -82,8 +84,22 @@ func (n *node) child(key string) int {
 	return low
 }
 
-// find returns where in a leaf a key stands, or would.
-func (n *node) find(key string) (i int, found bool) {
+// lookup returns where in a leaf a key stands, if it does.
+func (n *node) lookup(key string) (i int, found bool) {
+	tag := tagOf(key)
+	for at := 0; at < len(n.records); at += 8 {
+		for same := n.tags.same(at, tag); same != 0; same &= same - 1 {
+			i := at + bits.TrailingZeros64(same)/8
+			if i < len(n.records) && n.records[i].key() == key {
+				return i, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// place returns where in a leaf a key stands, or would.
+func (n *node) place(key string) int {
 	low, high := 0, len(n.records)
 	for low < high {
 		if h := int(uint(low+high) / 2); n.records[h].key() < key {
@@ -92,7 +108,7 @@ func (n *node) find(key string) (i int, found bool) {
 			high = h
 		}
 	}
-	return low, low < len(n.records) && n.records[low].key() == key
+	return low
 }
 
 // items returns how many a node holds of what maxItems bounds.
@@ -105,6 +121,7 @@ func (t *tree) write(at **node) *node {
 		c := &node{owner: t.owner}
 		if n.children == nil {
 			c.records = append(make([]record, 0, room), n.records...)
+			c.tags = n.tags
 		} else {
 			c.keys = append(make([]string, 0, room), n.keys...)
 			c.children = append(make([]*node, 0, room), n.children...)
@@ -135,11 +152,12 @@ func (t *tree) set(r record) (old record) {
 func (t *tree) insert(n *node, r record, last bool) (old record) {
 	key := r.key()
 	if n.children == nil {
-		i, found := n.find(key)
-		if found {
+		if i, found := n.lookup(key); found {
 			old, n.records[i] = n.records[i], r
 			return old
 		}
+		i := n.place(key)
+		n.tags.insert(i, len(n.records), tagOf(key))
 		n.records = slices.Insert(n.records, i, r)
 		return ""
 	}
@@ -166,6 +184,7 @@ func (n *node) split(last bool) (key string, right *node) {
 			at = len(n.records) - 1
 		}
 		right.records = append(make([]record, 0, room), n.records[at:]...)
+		copy(right.tags[:], n.tags[at:])
 		clear(n.records[at:])
 		n.records = n.records[:at]
 		return parting(n.records[at-1].key(), right.records[0].key()), right
@@ -211,8 +230,9 @@ func (t *tree) delete(key string) (old record) {
 // remove is delete below a node that may be written to, of a key that is there.
 func (t *tree) remove(n *node, key string) (old record) {
 	if n.children == nil {
-		i, _ := n.find(key)
+		i, _ := n.lookup(key)
 		old = n.records[i]
+		n.tags.delete(i, len(n.records))
 		n.records = slices.Delete(n.records, i, i+1)
 		return old
 	}
@@ -243,6 +263,7 @@ func (t *tree) merge(n *node, i int) {
 	}
 	left, right := t.write(&n.children[i]), n.children[i+1]
 	if left.children == nil {
+		copy(left.tags[len(left.records):], right.tags[:len(right.records)])
 		left.records = append(left.records, right.records...)
 	} else {
 		left.keys = append(append(left.keys, n.keys[i]), right.keys...)
@@ -262,8 +283,7 @@ func (t *tree) ascend(from string, visit func(record) bool) {
 
 func (n *node) ascend(from string, visit func(record) bool) bool {
 	if n.children == nil {
-		i, _ := n.find(from)
-		for _, r := range n.records[i:] {
+		for _, r := range n.records[n.place(from):] {
 			if !visit(r) {
 				return false
 			}

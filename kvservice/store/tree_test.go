@@ -38,6 +38,9 @@ func (n *node) check(from, below string, root bool) (count, depth int, err error
 			if r.key() < from || (below != "" && r.key() >= below) || (i > 0 && r.key() <= n.records[i-1].key()) {
 				return 0, 0, fmt.Errorf("key %q is in the wrong place", r.key())
 			}
+			if at, found := n.lookup(r.key()); !found || at != i {
+				return 0, 0, fmt.Errorf("key %q is not found by its tag", r.key())
+			}
 		}
 		return len(n.records), 0, nil
 	}
