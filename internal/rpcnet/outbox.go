@@ -27,7 +27,8 @@ type outbox struct {
 	released func(slots int)
 
 	mu      sync.Mutex
-	changed sync.Cond // for run and for put: something of the below
+	due     sync.Cond // for run: something was handed to it, or it is to end
+	drained sync.Cond // for put: there is room, or there never will be
 	enc     *encoder
 	compact bool       // the peers have agreed on compact frames
 	owed    settlement // when what is in enc is written, or never will be
@@ -48,7 +49,7 @@ type settlement struct {
 
 func newOutbox(nc net.Conn, stall time.Duration, maxFrame int) *outbox {
 	o := &outbox{nc: nc, stall: stall, enc: newEncoder(maxFrame), try: newTryWriter(nc)}
-	o.changed.L = &o.mu
+	o.due.L, o.drained.L = &o.mu, &o.mu
 	return o
 }
 
@@ -59,7 +60,7 @@ func newOutbox(nc net.Conn, stall time.Duration, maxFrame int) *outbox {
 func (o *outbox) put(resp *rpc.Response, body any, written func(), slots int) (broken bool, err error) {
 	o.mu.Lock()
 	for len(o.enc.buf) > outboxAhead && o.err == nil {
-		o.changed.Wait()
+		o.drained.Wait()
 	}
 	broken, err = o.add(resp, body, written, slots)
 	o.mu.Unlock()
@@ -129,10 +130,11 @@ func (o *outbox) flush() {
 		o.writing = true
 		if o.try == nil || len(o.enc.buf) > writeInline {
 			o.handed = true
-			o.changed.Broadcast()
+			o.due.Signal()
 			return
 		}
 		out, owed := o.take()
+		o.drained.Broadcast()
 		o.mu.Unlock()
 		n, err := o.try.try(out)
 		if err == nil && n == len(out) {
@@ -140,7 +142,9 @@ func (o *outbox) flush() {
 			o.mu.Lock()
 			o.spare = reuse(out)
 			o.writing = false
-			o.changed.Broadcast()
+			if o.closing {
+				o.due.Signal() // it waits for us
+			}
 			continue
 		}
 		o.mu.Lock()
@@ -149,7 +153,7 @@ func (o *outbox) flush() {
 		owed.funcs = append(owed.funcs, o.owed.funcs...)
 		owed.slots += o.owed.slots
 		o.owed = owed
-		o.changed.Broadcast()
+		o.due.Signal()
 		return
 	}
 }
@@ -175,7 +179,7 @@ func (o *outbox) close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closing = true
-	o.changed.Broadcast()
+	o.due.Signal()
 }
 
 // run writes what flush left, until close, or until the connection fails, whose
@@ -185,7 +189,7 @@ func (o *outbox) run() error {
 	defer o.mu.Unlock()
 	for {
 		for !o.handed && (!o.closing || o.writing) {
-			o.changed.Wait()
+			o.due.Wait()
 		}
 		if !o.handed && len(o.enc.buf) == 0 {
 			o.err = ErrClosed
@@ -195,7 +199,7 @@ func (o *outbox) run() error {
 		rest := o.rest
 		o.rest = nil
 		out, owed := o.take()
-		o.changed.Broadcast() // there is room
+		o.drained.Broadcast()
 		o.mu.Unlock()
 
 		_, err := writeAll(o.nc, rest, o.stall, nil)
@@ -210,7 +214,7 @@ func (o *outbox) run() error {
 			owed.slots += o.owed.slots
 			o.owed = settlement{}
 			o.enc.buf = nil
-			o.changed.Broadcast()
+			o.drained.Broadcast()
 			o.mu.Unlock()
 		}
 		o.settle(owed)
