@@ -34,8 +34,9 @@ type Limits struct {
 	// after 3 s. Default 32 MiB.
 	MaxAnswerBytes int
 	// MaxTransferBytes bounds the updates kept for a backup that is being
-	// brought up to date; beyond it writes are slowed to what the backup takes
-	// in (rule T5). Default 64 MiB.
+	// brought up to date. Beyond half of it writes are slowed, as much as it takes
+	// for the rest to last until the backup has everything (rule T5). An update
+	// takes what it takes of RetainBytes. Default 64 MiB.
 	MaxTransferBytes int
 	// RetainBytes is how much of the log stays when it is applied everywhere, for a
 	// server that was away and returns: it is sent what it missed, if that is all

@@ -25,7 +25,7 @@ type serverCommand struct {
 	leaveWithin time.Duration
 
 	maxValue, maxInFlight byteSize
-	retain                byteSize
+	retain, transferLog   byteSize
 	maxConns, maxSessions int
 	sessionTTL            time.Duration
 
@@ -34,7 +34,7 @@ type serverCommand struct {
 }
 
 func newServerCommand() *cobra.Command {
-	c := &serverCommand{maxValue: defaultMaxValue, maxInFlight: 64 << 20, retain: 64 << 20}
+	c := &serverCommand{maxValue: defaultMaxValue, maxInFlight: 64 << 20, retain: 64 << 20, transferLog: 64 << 20}
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run a key/value server",
@@ -90,6 +90,7 @@ func (c *serverCommand) addFlags(cmd *cobra.Command) {
 	f.Var(&c.maxValue, "max-value", "largest value; clients that store larger ones than by default must be told, too")
 	f.Var(&c.maxInFlight, "max-in-flight", "most of updates that wait for the backup; more wait at their clients")
 	f.Var(&c.retain, "retain", "most of past updates that are kept for a server that returns, which is then sent only what it missed")
+	f.Var(&c.transferLog, "transfer-log", "most of updates that are kept while a backup is brought up to date; beyond half of it writes are slowed")
 	f.IntVar(&c.maxConns, "max-conns", 1024, "most connections; further ones are closed at once")
 	f.IntVar(&c.maxSessions, "max-sessions", 65536, "most sessions of clients; a client has one for each update that it has under way")
 	f.DurationVar(&c.sessionTTL, "session-ttl", 30*time.Minute, "how long a session lives without an update")
@@ -118,6 +119,7 @@ func (c *serverCommand) check() error {
 		{"--max-value", c.maxValue > 0},
 		{"--max-in-flight", c.maxInFlight > 0},
 		{"--retain", c.retain > 0},
+		{"--transfer-log", c.transferLog > 0},
 	} {
 		if !limit.positive {
 			return usageErrorf("%s: must be more than nothing", limit.flag)
@@ -165,7 +167,8 @@ func (c *serverCommand) start(log *slog.Logger) (*kvservice.KVServer, error) {
 		kvservice.WithLogger(log),
 		kvservice.WithLeases(c.lease, c.grace, c.clockErrorPPM),
 		kvservice.WithLimits(kvservice.Limits{
-			MaxValue: int(c.maxValue), MaxInFlightBytes: int(c.maxInFlight), RetainBytes: int(c.retain),
+			MaxValue: int(c.maxValue), MaxInFlightBytes: int(c.maxInFlight),
+			RetainBytes: int(c.retain), MaxTransferBytes: int(c.transferLog),
 			MaxConns: c.maxConns, MaxSessions: c.maxSessions, SessionTTL: c.sessionTTL,
 		}),
 	}

@@ -22,6 +22,7 @@ func (null) Loaded() bool                           { return true }
 func (null) Clone() replica.Machine                 { return null{} }
 func (null) AppendState(b []byte) []byte            { return b }
 func (null) Chunk([]byte, int) (chunk, next []byte) { return nil, nil }
+func (null) Size() int                              { return 0 }
 
 // benchPair is a joint pair of replicas around machines that do nothing.
 func benchPair() *pair {

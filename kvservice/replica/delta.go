@@ -70,9 +70,11 @@ func (r *Replica) follows(index, epoch uint64) bool {
 // sendMissing makes the transfer one of the entries after an index, at first as far as
 // they are applied.
 func (r *Replica) sendMissing(after uint64) {
+	missing := r.log.bytesAfter(after)
 	r.peer.transfer = &transfer{
 		after:  after,
-		lap:    r.log.bytesAfter(after),
+		size:   missing,
+		lap:    missing,
 		window: []chunkStart{{beyond: true, after: after}},
 	}
 	r.asOfApplied()

@@ -16,7 +16,7 @@ func (r *Replica) order(payload []byte) uint64 {
 	r.log.add(e)
 	r.requests.uncommittedBytes += entrySize(e)
 	if t := r.peer.transfer; t != nil {
-		t.keep(entrySize(e), r.cfg.MaxTransferBytes/2)
+		t.kept += entrySize(e)
 	}
 	r.keep(e)
 	return e.Index

@@ -54,4 +54,6 @@ type Snapshot interface {
 	// if that is larger; the chunk may be empty, and the same pos with the same max
 	// always gives the same bytes.
 	Chunk(pos []byte, max int) (chunk, next []byte)
+	// Size returns how many bytes all chunks have together, about.
+	Size() int
 }

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,7 @@ type hidden struct {
 
 func (h hidden) Snapshot() replica.Snapshot             { return h }
 func (h hidden) Chunk([]byte, int) (chunk, next []byte) { return []byte(h.state), nil }
+func (h hidden) Size() int                              { return len(h.state) }
 
 // TestCloneInMidTransfer: what original and clone load of a transfer is their own.
 func TestCloneInMidTransfer(t *testing.T) {
@@ -185,4 +187,44 @@ func TestPipelinedForwardsWithoutRewind(t *testing.T) {
 	require.Zero(t, st.Stats.Resends)
 	require.EqualValues(t, 3000, st.Stats.Forwards-before)
 	require.EqualValues(t, 3000, st.Applied)
+}
+
+// TestWritesGoOnThroughALongTransfer is rule T5: what is kept for a transfer reaches its
+// bound when the transfer is done, and not long before.
+func TestWritesGoOnThroughALongTransfer(t *testing.T) {
+	const pairs, kept = 1000, 40
+	size := len("0/0 put k v") + replica.EntryOverhead
+	for name, whole := range map[string]bool{"whole": true, "missing": false} {
+		t.Run(name, func(t *testing.T) {
+			p := newPair(replica.Config{
+				ChunkBytes: size, ChunkWindow: 1, WholeTransfers: whole, MaxTransferBytes: kept * size,
+				MaxEntriesToRetain: 2 * pairs, MaxBytesToRetain: 2 * pairs * size,
+			}).join()
+			p.backAgain(pairs)
+			p.step() // to the backup, and
+			p.step() // back: now it is decided what is sent
+			before := p.answered
+			for range 3 * kept {
+				p.put("0/0 put k v")
+			}
+			require.Equal(t, kept/2, p.answered-before, "those that are free")
+
+			var silences []int // steps
+			last, steps, answered, during := 0, 0, p.answered, 0
+			for p.primary.Status().TransferRunning {
+				during = p.answered - before
+				p.step()
+				if steps++; p.answered > answered {
+					silences = append(silences, steps-last)
+					last, answered = steps, p.answered
+				}
+			}
+			require.Greater(t, steps, 200)
+			require.Less(t, slices.Max(silences), steps/10, "%v", silences)
+			require.LessOrEqual(t, during, kept)
+			require.Greater(t, during, kept*8/10)
+			p.exchange()
+			require.Equal(t, 3*kept, p.answered-before)
+		})
+	}
 }

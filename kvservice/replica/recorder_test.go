@@ -164,6 +164,13 @@ func (s recorded) Chunk(pos []byte, max int) (chunk, next []byte) {
 	return chunk, nil
 }
 
+func (s recorded) Size() (size int) {
+	for _, e := range s {
+		size += len(appendEntry(nil, e))
+	}
+	return size
+}
+
 func appendEntry(b []byte, e replica.Entry) []byte {
 	b = binary.AppendUvarint(b, e.Epoch)
 	b = binary.AppendUvarint(b, e.Index)

@@ -89,7 +89,7 @@ func (r *Replica) AppendState(b []byte) []byte {
 		if t.snapshot != nil {
 			e.snapshot(t.snapshot, r.cfg.ChunkBytes)
 		}
-		e.uints(t.after, t.index, t.end, uint64(t.lap), t.taken, t.sent, uint64(t.kept), uint64(t.credit), uint64(len(t.window)))
+		e.uints(t.after, t.index, t.end, uint64(t.lap), t.taken, t.sent, uint64(t.size), uint64(t.took), uint64(t.kept), uint64(len(t.window)))
 		for i := range t.window { // positions in a snapshot follow from the numbers
 			e.uints(t.window[i].after)
 			e.bools(t.window[i].done)

@@ -3,6 +3,7 @@ package replica
 import (
 	"hash/crc32"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -29,8 +30,9 @@ type transfer struct {
 	// is one beyond the last that was ever sent; the chunks themselves are made
 	// anew when they are sent again.
 	window []chunkStart
-	kept   int // bytes ordered since the snapshot, kept until the backup has them
-	credit int // bytes that may still be ordered beyond half the bound (rule T5)
+	size   int // bytes of all chunks, about, but for kept
+	took   int // of them, and of kept, in chunks that the backup holds
+	kept   int // bytes ordered since it began, kept until the backup has everything
 }
 
 // chunkStart is where a chunk starts: the position in the snapshot, or beyond that
@@ -48,19 +50,22 @@ type chunkStart struct {
 // requests wait meanwhile.
 const chunkPortion = 128 << 10
 
-// keep counts an entry that was ordered while the transfer runs.
-func (t *transfer) keep(size, free int) {
-	t.kept += size
-	if t.kept > free {
-		t.credit -= size
-	}
+// room is rule T5: up to half the bound writes are free. Of the other half there is as
+// large a share as the backup has taken in of the transfer: so it lasts until the
+// transfer is done, however long that takes.
+func (t *transfer) room(size, bound int) bool {
+	kept, half := t.kept+size, bound/2
+	return kept <= half || kept-half <= portion(bound-half, t.took, t.size+kept)
 }
 
-// room is rule T5: up to half the bound writes are free; from there to the bound
-// they are slowed to what the backup takes in.
-func (t *transfer) room(size, bound int) bool {
-	kept := t.kept + size
-	return kept <= bound/2 || (kept <= bound && t.credit >= size)
+// portion returns a*part/whole, and not more than a.
+func portion(a, part, whole int) int {
+	if part >= whole {
+		return a
+	}
+	high, low := bits.Mul64(uint64(a), uint64(part))
+	q, _ := bits.Div64(high, low, uint64(whole))
+	return int(q)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -79,8 +84,10 @@ func (r *Replica) startTransfer() {
 // sendWhole makes the transfer one of the whole state: a snapshot of what is applied.
 // Most of what is ordered meanwhile follows in it, and the rest as forwards.
 func (r *Replica) sendWhole() {
+	snapshot := r.machine.Snapshot()
 	r.peer.transfer = &transfer{
-		snapshot: r.machine.Snapshot(),
+		snapshot: snapshot,
+		size:     snapshot.Size(),
 		after:    r.applied,
 		lap:      math.MaxInt, // however much is ordered meanwhile
 		window:   []chunkStart{{}},
@@ -188,14 +195,14 @@ func (r *Replica) chunkTaken(m Message, newest bool) {
 		return // never sent
 	case n > t.taken:
 		for _, c := range t.window[:n-t.taken] {
-			t.credit += c.size
+			t.took += c.size
 		}
 		t.window = slices.Clone(t.window[n-t.taken:])
 		t.taken = n
 		t.sent = max(t.sent, n) // a resend may have gone back behind it
 		r.peer.progressed()
 	case n < t.taken && newest:
-		t.taken, t.sent = 0, 0
+		t.taken, t.sent, t.took = 0, 0, 0
 		t.window = []chunkStart{{beyond: t.snapshot == nil, after: t.after}}
 	}
 }

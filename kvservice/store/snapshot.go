@@ -103,6 +103,12 @@ func (v *Snapshot) Chunk(pos []byte, limit int) (chunk, next []byte) {
 	return w.b, w.at.encode()
 }
 
+// Size implements replica.Snapshot.
+func (v *Snapshot) Size() int {
+	const perPair, perSession = 5, 24 // bytes beside the pair and the reply, mostly
+	return int(v.bytes) + perPair*v.data.Len() + perSession*v.live
+}
+
 // room returns how many bytes a chunk is likely to take, so that its buffer is
 // allocated once.
 func (v *Snapshot) room(limit int) int {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,9 @@ func TestASnapshotLoadsInChunksOfAnySize(t *testing.T) {
 				require.Len(t, all, 1)
 			}
 			require.Equal(t, want, load(t, l.store, v, max).AppendState(nil))
+			if max >= 1000 {
+				require.InEpsilon(t, len(slices.Concat(all...)), v.Size(), 0.1)
+			}
 		})
 	}
 }

@@ -75,9 +75,9 @@ var transfers = []Mutant{
 		Story: "What was ordered while the state was sent is taken in with it, and not applied.",
 		Edits: []Edit{{replicaBack, "u.staging.Apply(e)\n", "if u.delta {\n\t\t\tu.staging.Apply(e)\n\t\t}\n"}},
 	}, {
-		Name: "no-credit-for-chunks", Rules: []string{"T5"},
-		Story: "Writes that a transfer slows to what the backup takes in get nothing for what it took.",
-		Edits: []Edit{{replicaMove, "t.credit += c.size", "t.credit += 0 * c.size"}},
+		Name: "nothing-for-chunks", Rules: []string{"T5"},
+		Story: "Writes that a transfer slows get no room for what the backup took in of it.",
+		Edits: []Edit{{replicaMove, "t.took += c.size", "t.took += 0 * c.size"}},
 		// Writes wait until the transfer is done, and no longer: nothing goes wrong but
 		// the time that they take.
 		Run: []Command{{"go", "test", "./kvservice/replica", "-run", "TestTranscripts/T5$"}},
