@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,8 +80,16 @@ func (c *etcdCluster) start(m *etcdMember) (err error) {
 // serves waits until all members follow one leader, and are not behind it.
 func (c *etcdCluster) serves(ctx context.Context) error {
 	return await(ctx, "etcd to serve", func(ctx context.Context) error {
-		_, err := c.leader(ctx)
-		return err
+		_, indexes, err := c.look(ctx)
+		if err != nil {
+			return err
+		}
+		for i, m := range c.members {
+			if most := slices.Max(indexes); indexes[i]+etcdBehind < most {
+				return fmt.Errorf("%s is at %d of %d", m.name, indexes[i], most)
+			}
+		}
+		return nil
 	}, c.children()...)
 }
 
@@ -90,35 +99,33 @@ const etcdBehind = 10
 
 // leader returns the member that all take for the leader.
 func (c *etcdCluster) leader(ctx context.Context) (*etcdMember, error) {
+	leader, _, err := c.look(ctx)
+	return leader, err
+}
+
+// look returns the member that all take for the leader, and how far each one's log goes.
+func (c *etcdCluster) look(ctx context.Context) (leader *etcdMember, indexes []uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	var leader *etcdMember
-	var id, most uint64
-	var indexes []uint64
+	var id uint64
 	for _, m := range c.members {
 		status, err := c.asking.Status(ctx, m.endpoint())
 		if err != nil {
-			return nil, fmt.Errorf("ask %s for its status: %w", m.name, err)
+			return nil, nil, fmt.Errorf("ask %s for its status: %w", m.name, err)
 		}
 		if status.Leader == 0 || id != 0 && status.Leader != id {
-			return nil, fmt.Errorf("%s follows %x, others follow %x", m.name, status.Leader, id)
+			return nil, nil, fmt.Errorf("%s follows %x, others follow %x", m.name, status.Leader, id)
 		}
 		id = status.Leader
 		if status.Header.MemberId == id {
 			leader = m
 		}
 		indexes = append(indexes, status.RaftIndex)
-		most = max(most, status.RaftIndex)
-	}
-	for i, m := range c.members {
-		if indexes[i]+etcdBehind < most {
-			return nil, fmt.Errorf("%s is at %d of %d", m.name, indexes[i], most)
-		}
 	}
 	if leader == nil {
-		return nil, fmt.Errorf("leader %x is no member", id)
+		return nil, nil, fmt.Errorf("leader %x is no member", id)
 	}
-	return leader, nil
+	return leader, indexes, nil
 }
 
 // endpoints returns the addresses of all members.

@@ -53,26 +53,29 @@ func run() int {
 		return exitFailed
 	}
 	r, err := compare(ctx, set)
-	if err == nil {
+	if r.measured() {
 		fmt.Print(r.text(false))
 		if set.out != "" {
-			err = r.write(set.out)
+			err = errors.Join(err, r.write(set.out))
 		}
 	}
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+	}
 	switch {
+	case r.measured() && r.tandemBroken():
+		return exitBroken
 	case ctx.Err() != nil:
 		fmt.Fprintln(os.Stderr, "compare: interrupted")
 		return exitInterrupted
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "compare:", err)
 		return exitFailed
-	case r.tandemBroken():
-		return exitBroken
 	}
 	return exitDone
 }
 
 // compare makes the whole comparison. When it returns nothing that it started is left.
+// With an error it returns what had been measured before.
 func compare(ctx context.Context, set *settings) (r *report, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -88,22 +91,25 @@ func compare(ctx context.Context, set *settings) (r *report, err error) {
 	defer p.clear()
 	p.say("compare: %d measurements, about %s", steps, about.Round(10*time.Second))
 	r = &report{Date: time.Now(), Machine: thisMachine(), Versions: readVersions(set.tandem), Settings: set}
-	if err := r.loops(ctx, n, set, self, p); err != nil {
-		return nil, err
-	}
-	if set.has(partFailover) {
-		if r.Failover, err = failovers(ctx, n, set, p); err != nil {
-			return nil, err
-		}
-	}
-	if set.has(partMemory) {
-		if r.Memory, err = memories(ctx, n, set, p); err != nil {
-			return nil, err
-		}
+	err = r.parts(ctx, n, set, self, p)
+	if err != nil {
+		r.Ended = err.Error()
 	}
 	r.Took = time.Since(r.Date)
 	r.conclude()
-	return r, nil
+	return r, err
+}
+
+// parts makes the parts that are wanted, one after the other.
+func (r *report) parts(ctx context.Context, n *nursery, set *settings, self string, p *progress) error {
+	err := r.loops(ctx, n, set, self, p)
+	if err == nil && set.has(partFailover) {
+		r.Failover, err = failovers(ctx, n, set, p)
+	}
+	if err == nil && set.has(partMemory) {
+		r.Memory, err = memories(ctx, n, set, p)
+	}
+	return err
 }
 
 // loops makes the parts in which all systems stand side by side.

@@ -16,6 +16,7 @@ import (
 type report struct {
 	Date     time.Time     `json:"date"`
 	Took     time.Duration `json:"took_ns"`
+	Ended    string        `json:"ended,omitempty"` // why it ended before all was measured
 	Machine  machine       `json:"machine"`
 	Versions versions      `json:"versions"`
 	Settings *settings     `json:"settings"`
@@ -99,6 +100,11 @@ func (r *report) tandemBroken() bool {
 		}
 	}
 	return false
+}
+
+// measured tells whether there is anything to report.
+func (r *report) measured() bool {
+	return r != nil && (len(r.Tables) > 0 || r.Open != nil || r.Failover != nil || r.Memory != nil)
 }
 
 // write writes the report to a directory in all three forms.

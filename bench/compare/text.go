@@ -100,6 +100,9 @@ func (r *report) heading(markdown bool) string {
 	if len(r.Tables) > 0 || r.Open != nil {
 		lines = append(lines, fmt.Sprintf("all systems together, while nobody used them: %.1f %% of one core", 100*r.Idle))
 	}
+	if r.Ended != "" {
+		lines = append(lines, "not complete, it ended early: "+r.Ended)
+	}
 	if markdown {
 		return "# Tandem beside Redis, etcd and net/rpc\n\n- " + strings.Join(lines, "\n- ") + "\n\n"
 	}
