@@ -63,7 +63,8 @@ func (f *failover) find(id string) *failoverRow {
 	return nil
 }
 
-// failovers kills the primary of each system, in turn, under load.
+// failovers kills the primary of each system, in turn, under load. With an error it
+// returns what had been measured before.
 func failovers(ctx context.Context, n *nursery, set *settings, p *progress) (_ *failover, err error) {
 	f := new(failover)
 	defer func() {
@@ -95,7 +96,7 @@ func failovers(ctx context.Context, n *nursery, set *settings, p *progress) (_ *
 			p.step("failover, trial %d of %d: %s", 1+i, set.Trials, r.ID)
 			t, err := killOnce(ctx, r.system, set, rng)
 			if err != nil {
-				return nil, fmt.Errorf("failover of %s: %w", r.ID, err)
+				return f, fmt.Errorf("failover of %s: %w", r.ID, err)
 			}
 			r.Trials = append(r.Trials, t)
 			r.Gap = spreadOf(numbers(r.Trials, func(t trial) float64 { return milliseconds(t.LongestGap) }))

@@ -131,10 +131,10 @@ func (r *report) loops(ctx context.Context, n *nursery, set *settings, self stri
 	}
 	if set.has(partPut) {
 		t, err := closedLoops(ctx, set, partPut, bench.Put, puts, p)
+		r.Tables = append(r.Tables, t)
 		if err != nil {
 			return err
 		}
-		r.Tables = append(r.Tables, t)
 	}
 	if set.has(partGet) {
 		gets, err := f.gets(ctx)
@@ -142,10 +142,10 @@ func (r *report) loops(ctx context.Context, n *nursery, set *settings, self stri
 			return err
 		}
 		t, err := closedLoops(ctx, set, partGet, bench.Get, gets, p)
+		r.Tables = append(r.Tables, t)
 		if err != nil {
 			return err
 		}
-		r.Tables = append(r.Tables, t)
 	}
 	if set.has(partOpen) {
 		r.Open, err = openLoops(ctx, set, puts, r.table(partPut), p)

@@ -40,7 +40,8 @@ func (o *openLoop) find(id string) *openRow {
 var openContenders = []string{"tandem", "tandem-shared", "redis-wait", "redis-wait-trips"}
 
 // openLoops measures the latency of writes that arrive as those of many independent
-// users do, in rounds, at half the rate that Redis with WAIT 1 is able to do.
+// users do, in rounds, at half the rate that Redis with WAIT 1 is able to do. With an
+// error it returns what had been measured before.
 func openLoops(ctx context.Context, set *settings, contenders []contender, puts *table, p *progress) (*openLoop, error) {
 	o := &openLoop{Rate: set.Rate}
 	for _, id := range openContenders {
@@ -65,7 +66,7 @@ func openLoops(ctx context.Context, set *settings, contenders []contender, puts 
 			load.Rate, load.Duration = o.Rate, openTimes*set.Duration
 			result, err := bench.Run(ctx, r.system, load, nil)
 			if err != nil {
-				return nil, fmt.Errorf("%s at %.0f writes a second: %w", r.ID, o.Rate, err)
+				return o, fmt.Errorf("%s at %.0f writes a second: %w", r.ID, o.Rate, err)
 			}
 			r.Samples = append(r.Samples, newSample(1+round, &result.Window, result.Violations))
 			r.P50 = spreadOf(numbers(r.Samples, func(s sample) float64 { return milliseconds(s.P50) }))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ func (r *report) table(part string) *table {
 
 // conclude makes what follows from the measurements.
 func (r *report) conclude() {
+	r.leaveOut()
 	r.Figures = compareAll(r)
 	seen := make(map[string]*check)
 	of := func(id, label string) *check {
@@ -80,6 +82,26 @@ func (r *report) conclude() {
 			for _, t := range row.Trials {
 				of(row.ID, row.Label).Violations.Add(t.Violations)
 			}
+		}
+	}
+}
+
+// leaveOut takes out what was not measured, because an error came before it.
+func (r *report) leaveOut() {
+	for _, t := range r.Tables {
+		t.Rows = slices.DeleteFunc(t.Rows, func(row *row) bool { return !row.measured() })
+	}
+	r.Tables = slices.DeleteFunc(r.Tables, func(t *table) bool { return len(t.Rows) == 0 })
+	if o := r.Open; o != nil {
+		o.Rows = slices.DeleteFunc(o.Rows, func(row *openRow) bool { return len(row.Samples) == 0 })
+		if len(o.Rows) == 0 {
+			r.Open = nil
+		}
+	}
+	if f := r.Failover; f != nil {
+		f.Rows = slices.DeleteFunc(f.Rows, func(row *failoverRow) bool { return len(row.Trials) == 0 })
+		if len(f.Rows) == 0 {
+			r.Failover = nil
 		}
 	}
 }

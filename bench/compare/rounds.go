@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tandemkv/tandem/internal/bench"
@@ -75,21 +76,27 @@ type cell struct {
 	Servers spread   `json:"servers_us"`
 }
 
+// measured tells whether there is anything in it.
+func (c *cell) measured() bool { return len(c.Samples) > 0 }
+
 // row is a contender and what it did.
 type row struct {
 	contender
 	Cells []*cell `json:"cells"`
 }
 
-// at returns the cell for a number of clients, nil if there is none.
+// at returns the cell for a number of clients, nil if it was not measured.
 func (r *row) at(clients int) *cell {
 	for _, c := range r.Cells {
-		if c.Clients == clients {
+		if c.Clients == clients && c.measured() {
 			return c
 		}
 	}
 	return nil
 }
+
+// measured tells whether there is anything in it.
+func (r *row) measured() bool { return slices.ContainsFunc(r.Cells, (*cell).measured) }
 
 // table is a part of closed loops.
 type table struct {
@@ -125,7 +132,7 @@ func (t *table) peak(ids ...string) *cell {
 	for _, id := range ids {
 		if r := t.find(id); r != nil {
 			for _, c := range r.Cells {
-				if best == nil || c.Rate.Median > best.Rate.Median {
+				if c.measured() && (best == nil || c.Rate.Median > best.Rate.Median) {
 					best = c
 				}
 			}
@@ -136,7 +143,8 @@ func (t *table) peak(ids ...string) *cell {
 
 // closedLoops measures every contender with every number of clients, in rounds. In a
 // round they take turns for each number of clients, and each round another one begins:
-// what else happens on the machine meets all of them alike.
+// what else happens on the machine meets all of them alike. With an error it returns
+// what had been measured before.
 func closedLoops(ctx context.Context, set *settings, part string, kind bench.Kind, contenders []contender, p *progress) (*table, error) {
 	t := &table{Part: part}
 	for _, c := range contenders {
@@ -154,7 +162,7 @@ func closedLoops(ctx context.Context, set *settings, part string, kind bench.Kin
 				p.step("%s, round %d of %d, %d clients: %s", part, 1+round, set.Rounds, c.Clients, r.Label)
 				s, err := measure(ctx, &r.contender, set.load(kind, c.Clients, round), 1+round)
 				if err != nil {
-					return nil, fmt.Errorf("%s with %d clients: %w", r.ID, c.Clients, err)
+					return t, fmt.Errorf("%s with %d clients: %w", r.ID, c.Clients, err)
 				}
 				c.add(s)
 			}

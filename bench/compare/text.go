@@ -132,7 +132,11 @@ func (t *table) grid(set *settings, what string, tell func(*cell) string) *grid 
 	for _, r := range t.Rows {
 		line := []string{r.Label, r.Connections, r.Promise}
 		for _, c := range r.Cells {
-			line = append(line, tell(c))
+			if c.measured() {
+				line = append(line, tell(c))
+			} else {
+				line = append(line, "–")
+			}
 		}
 		g.add(line...)
 	}
