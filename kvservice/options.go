@@ -85,6 +85,10 @@ func (l Limits) withDefaults() Limits {
 	if l.RetainBytes <= 0 {
 		l.RetainBytes = 64 << 20
 	}
+	// The defaults of these are the core's, which takes zero for them alone.
+	for _, field := range []*int{&l.MaxWaiting, &l.MaxInFlightBytes, &l.MaxTransferBytes} {
+		*field = max(*field, 0)
+	}
 	return l
 }
 
