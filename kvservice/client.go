@@ -32,13 +32,18 @@ type KVClient struct {
 }
 
 const (
-	clientTick            = 10 * time.Millisecond
+	clientTick            = 10 * time.Millisecond // in which the clerk counts time
 	defaultAttemptTimeout = 30 * time.Second
 	// doubtAfter is how long a client takes silence for work; then it asks
 	// whether its primary is still the primary. That is one call, however many
 	// requests wait, and it waits for the answer until there is a newer view, so it
 	// can be soon: well before the view service suspects who is silent (rule V7).
 	doubtAfter = 2 * sysmonitor.PingInterval
+	// doubtTicks is also how often time passes at least for a clerk that waits.
+	doubtTicks = int(doubtAfter / clientTick)
+	// maxClientTicks is how many ticks pass at most at a time: a process that stood
+	// still has not waited for anybody.
+	maxClientTicks = 100
 )
 
 // MakeKVClient returns a client that finds its servers through the view service
@@ -69,11 +74,11 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 		clerk: clerk.New(clerk.Config{
 			MaxSessions:  o.limits.MaxSessions,
 			AttemptTicks: int(o.attemptTimeout / clientTick),
-			DoubtTicks:   int(doubtAfter / clientTick),
+			DoubtTicks:   doubtTicks,
 			Seed:         drawIncarnation(),
 		}),
 		waiting: make(map[clerk.RequestID]*operation),
-		ticking: true,
+		timer:   time.NewTimer(time.Hour), // which nothing waits for yet
 		calls:   make(map[clerk.CallID]*rpcnet.Pending),
 	}
 	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work}

@@ -20,48 +20,81 @@ type clientLoop struct {
 	lastID  clerk.RequestID
 	waiting map[clerk.RequestID]*operation
 	calls   map[clerk.CallID]*rpcnet.Pending
-	ticking bool          // time passes
 	events  []clientEvent // done with; take fills another
+
+	// Time passes for the clerk only while it waits for something: whenever anything
+	// happens, and when it has something to do by then. Most of what it waits for
+	// comes sooner, and so no client wakes for it.
+	passed time.Time   // up to here
+	timer  *time.Timer // wakes run
+	due    time.Time   // when; zero: nothing waits for it
 
 	// Why nothing gets on, for the error of a request that is given up.
 	viewErr error // what the view service said last, if it was no view
 	callErr error // what came of the last call to a server, if it was no answer
 }
 
-// run waits for ticks, and for work that nobody else does.
+// run waits for time to pass, and for work that nobody else does.
 func (l *clientLoop) run() {
 	c := l.client
-	ticker := time.NewTicker(clientTick)
-	defer ticker.Stop()
+	defer l.timer.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
-		case <-ticker.C:
+		case <-l.timer.C:
 			c.turn.Lock()
-			l.guarded(l.clerk.Tick)
+			l.due = time.Time{}
+			l.work()
 		case <-c.turn.bell:
 			c.turn.Lock()
 			runtime.Gosched() // as offer does
 			l.work()
 		}
-		// Time passes for the clerk only while it waits for something.
-		if busy := len(l.waiting) > 0; busy != l.ticking {
-			if l.ticking = busy; busy {
-				ticker.Reset(clientTick)
-			} else {
-				ticker.Stop()
-			}
-		}
 		c.turn.pass()
 	}
 }
 
-// work steps the clerk with what has arrived, and carries out what it wants.
+// work steps the clerk with the time that has passed and with what has arrived, and
+// carries out what it wants.
 func (l *clientLoop) work() {
-	l.guarded(l.drain)
-	if !l.ticking && len(l.waiting) > 0 {
-		l.client.turn.ring()
+	now := time.Now()
+	l.guarded(func() {
+		l.pass(now)
+		l.drain(now)
+	})
+	l.wind()
+}
+
+// pass counts time.
+func (l *clientLoop) pass(now time.Time) {
+	ticks := int(now.Sub(l.passed) / clientTick)
+	if len(l.waiting) == 0 || ticks > maxClientTicks {
+		l.passed = now
+	} else {
+		l.passed = l.passed.Add(time.Duration(ticks) * clientTick)
+	}
+	if len(l.waiting) > 0 {
+		for range min(ticks, maxClientTicks) {
+			l.clerk.Tick()
+		}
+	}
+}
+
+// wind sees to it that run wakes when time has something to do for the clerk, but not
+// that it does not wake in vain.
+func (l *clientLoop) wind() {
+	if len(l.waiting) == 0 || !l.due.IsZero() && !l.clerk.Delayed() {
+		return
+	}
+	ticks := l.clerk.Until()
+	if ticks == 0 || ticks > doubtTicks {
+		ticks = doubtTicks // by when a call that is made now has something to do
+	}
+	at := l.passed.Add(time.Duration(ticks) * clientTick)
+	if l.due.IsZero() || at.Before(l.due) {
+		l.due = at
+		l.timer.Reset(time.Until(at))
 	}
 }
 
@@ -79,7 +112,7 @@ func (l *clientLoop) guarded(step func()) {
 	}
 }
 
-func (l *clientLoop) drain() {
+func (l *clientLoop) drain(now time.Time) {
 	l.events = l.client.inbox.take(l.events)
 	for i := range l.events {
 		e := &l.events[i]
@@ -87,7 +120,7 @@ func (l *clientLoop) drain() {
 		case e.do != nil:
 			e.do(l)
 		case e.start != nil:
-			l.start(e.start)
+			l.start(e.start, now)
 		default:
 			l.returned(e)
 		}
@@ -95,9 +128,9 @@ func (l *clientLoop) drain() {
 	}
 }
 
-func (l *clientLoop) start(op *operation) {
+func (l *clientLoop) start(op *operation, now time.Time) {
 	l.lastID++
-	op.id, op.since = l.lastID, time.Now()
+	op.id, op.since = l.lastID, now
 	l.waiting[op.id] = op
 	l.clerk.Start(op.id, op.request)
 }
@@ -130,22 +163,22 @@ func (l *clientLoop) carryOut() {
 func (l *clientLoop) call(call *clerk.Call) {
 	switch {
 	case call.Put != nil:
-		queueCall(l, call, putMethod, call.Put, func(e *clientEvent, r *tandem.PutReply) { e.put = r })
+		queueCall(l, call, putMethod, call.Put, func(e clientEvent, r *tandem.PutReply) clientEvent { e.put = r; return e })
 	case call.Get != nil:
-		queueCall(l, call, getMethod, call.Get, func(e *clientEvent, r *tandem.GetReply) { e.get = r })
+		queueCall(l, call, getMethod, call.Get, func(e clientEvent, r *tandem.GetReply) clientEvent { e.get = r; return e })
 	default:
-		queueCall(l, call, scanMethod, call.Scan, func(e *clientEvent, r *tandem.ScanReply) { e.scan = r })
+		queueCall(l, call, scanMethod, call.Scan, func(e clientEvent, r *tandem.ScanReply) clientEvent { e.scan = r; return e })
 	}
 }
 
 // queueCall makes an RPC, which goes out with the next Flush, and brings the loop its
 // reply, or the failure.
-func queueCall[R any](l *clientLoop, call *clerk.Call, method string, args any, hold func(*clientEvent, *R)) {
+func queueCall[R any](l *clientLoop, call *clerk.Call, method string, args any, with func(clientEvent, *R) clientEvent) {
 	c, id, addr := l.client, call.ID, call.Addr
 	p, err := rpcnet.Queue(c.transport, addr, method, args, func(reply *R, err error) {
 		e := clientEvent{call: id, method: method, addr: addr, err: err}
 		if err == nil {
-			hold(&e, reply)
+			e = with(e, reply)
 		}
 		c.inbox.add(e) // and then OnSettled
 	})

@@ -35,7 +35,8 @@ type Clerk struct {
 	waiting  []uint64 // updates without a session, the first to be served first
 	opening  int      // requests of kind open
 
-	closed bool
+	delayed bool // see Delayed; it is for whoever counts time, and changes nothing here
+	closed  bool
 }
 
 // session is one line of requests (rule S1).
@@ -179,6 +180,39 @@ func (c *Clerk) Tick() {
 		}
 	}
 }
+
+// Until returns after how many ticks there is something to do, if nothing else happens
+// before; 0 if time alone brings nothing. A call that is made later has something to do
+// DoubtTicks or AttemptTicks later, and Delayed tells whether there is anything else.
+func (c *Clerk) Until() int {
+	c.delayed = false
+	if c.closed {
+		return 0
+	}
+	next := sooner(0, c.ask.wait)
+	for _, place := range c.order {
+		switch r := c.requests[place]; {
+		case r == nil:
+		case r.call != 0:
+			next = sooner(sooner(next, r.left), r.doubt)
+		default:
+			next = sooner(next, r.wait)
+		}
+	}
+	return next
+}
+
+// sooner returns the lesser of two numbers of ticks, of which 0 is none.
+func sooner(a, b int) int {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// Delayed reports whether something was put off since Until was called last, and so
+// may be due before what it returned.
+func (c *Clerk) Delayed() bool { return c.delayed }
 
 // tickCall counts time for a request whose call is under way.
 func (c *Clerk) tickCall(r *request) {

@@ -181,7 +181,7 @@ func (c *Clerk) ended(r *request) {
 // backOff holds a request up (rule C2): never for less than a tick, so that
 // however often it fails it does not spin.
 func (c *Clerk) backOff(r *request) {
-	r.wait = c.backoff(r.failures)
+	r.wait, c.delayed = c.backoff(r.failures), true
 	r.failures++
 }
 

@@ -106,7 +106,7 @@ func (c *Clerk) noNews() {
 		c.ask.wanted, c.ask.failures = false, 0
 		return
 	}
-	c.ask.wait = c.backoff(c.ask.failures)
+	c.ask.wait, c.delayed = c.backoff(c.ask.failures), true
 	c.ask.failures++
 }
 

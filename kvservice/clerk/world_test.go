@@ -21,6 +21,7 @@ import (
 // is primary changes, sessions expire, and once in a while the whole cluster is
 // replaced by one that knows nothing and gives out the same session ids.
 type world struct {
+	until int // ticks, by which time must do nothing
 	clerk *Clerk
 
 	cluster  uint64
@@ -295,8 +296,7 @@ func (w *world) heal(t require.TestingT) {
 				w.answer(t, call.ID, len(w.inbox[call.ID])-1)
 			}
 		}
-		w.clerk.Tick()
-		w.carryOut(t)
+		w.tick(t)
 	}
 	// Every ghost arrives in the end.
 	for _, call := range w.network {
@@ -307,6 +307,24 @@ func (w *world) heal(t require.TestingT) {
 	for id := range w.pending {
 		require.Contains(t, w.ended, id)
 	}
+}
+
+// tick counts time, which does what it may no sooner than the clerk said.
+func (w *world) tick(t require.TestingT) {
+	if w.clerk.Delayed() || w.until == 0 {
+		w.until = w.clerk.Until()
+	}
+	// What was called since has doubts or is abandoned no sooner than this.
+	c := w.clerk.config
+	for _, ticks := range []int{c.AttemptTicks, c.DoubtTicks} {
+		w.until = sooner(w.until, ticks)
+	}
+	w.until = max(w.until-1, 0)
+	w.clerk.Tick()
+	if w.until > 0 {
+		require.True(t, w.clerk.out.Empty(), "early by %d ticks: %+v", w.until, w.clerk.out)
+	}
+	w.carryOut(t)
 }
 
 // TestAtMostOnceInTheWorstOfWorlds checks S1, S5, C3 and I10 under loss,
@@ -392,8 +410,7 @@ func TestAtMostOnceInTheWorstOfWorlds(t *testing.T) {
 			},
 			"tick": func(t *rapid.T) {
 				for range rapid.IntRange(1, 4).Draw(t, "ticks") {
-					w.clerk.Tick()
-					w.carryOut(t)
+					w.tick(t)
 				}
 			},
 			"tell": func(t *rapid.T) { w.tell(t) },
