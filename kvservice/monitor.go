@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/rpcnet"
 	"github.com/tandemkv/tandem/sysmonitor"
 )
 
@@ -121,6 +122,12 @@ func (s *KVServer) watch() {
 				continue
 			}
 			// A view service that does not wait is not to be asked without pause.
+		}
+		if errors.Is(err, rpcnet.ErrConnLost) {
+			// The view service takes that for a hint that this server is gone (rule V7).
+			// The next ping may be an interval away, which is half of the time that the
+			// server is given.
+			s.postNews(func(l *loop) { l.core.Ping() })
 		}
 		select {
 		case <-s.ctx.Done():
