@@ -36,7 +36,8 @@ type Limits struct {
 	// MaxTransferBytes bounds the updates kept for a backup that is being
 	// brought up to date. Beyond half of it writes are slowed, as much as it takes
 	// for the rest to last until the backup has everything (rule T5). An update
-	// takes what it takes of RetainBytes. Default 64 MiB.
+	// takes what it takes of RetainBytes; one that takes more than half of this waits
+	// for much of the transfer, and those behind it, too. Default 64 MiB.
 	MaxTransferBytes int
 	// RetainBytes is how much of the log stays when it is applied everywhere, for a
 	// server that was away and returns: it is sent what it missed, if that is all

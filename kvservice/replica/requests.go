@@ -327,8 +327,8 @@ func (r *Replica) serveReads() {
 }
 
 // roomToOrder tells whether an entry of this size may be ordered now: the bound
-// on what is in flight (rule L5), and on what is kept for a transfer (T5). One
-// entry is always let through, however large.
+// on what is in flight (rule L5), which always lets one entry through, however large,
+// and on what is kept for a transfer (T5), which does not: it waits for the transfer.
 func (r *Replica) roomToOrder(size int) bool {
 	inFlight := r.log.last() - r.applied
 	if inFlight > 0 && (inFlight >= uint64(r.cfg.MaxInFlight) || r.requests.uncommittedBytes+size > r.cfg.MaxInFlightBytes) {
