@@ -77,9 +77,13 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 			DoubtTicks:   doubtTicks,
 			Seed:         drawIncarnation(),
 		}),
-		waiting: make(map[clerk.RequestID]*operation),
-		timer:   time.NewTimer(time.Hour), // which nothing waits for yet
-		calls:   make(map[clerk.CallID]*rpcnet.Pending),
+		waiting:  make(map[clerk.RequestID]*operation),
+		timer:    time.NewTimer(time.Hour), // which nothing waits for yet
+		patience: doubtTicks,
+		calls:    make(map[clerk.CallID]*rpcnet.Pending),
+	}
+	if attempt := int(o.attemptTimeout / clientTick); attempt > 0 {
+		l.patience = min(l.patience, attempt)
 	}
 	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work}
 	c.tasks.Go(l.run)

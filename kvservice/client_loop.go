@@ -28,6 +28,8 @@ type clientLoop struct {
 	passed time.Time   // up to here
 	timer  *time.Timer // wakes run
 	due    time.Time   // when; zero: nothing waits for it
+	// patience is after how many ticks a call that is made now has something to do.
+	patience int
 
 	// Why nothing gets on, for the error of a request that is given up.
 	viewErr error // what the view service said last, if it was no view
@@ -88,8 +90,8 @@ func (l *clientLoop) wind() {
 		return
 	}
 	ticks := l.clerk.Until()
-	if ticks == 0 || ticks > doubtTicks {
-		ticks = doubtTicks // by when a call that is made now has something to do
+	if ticks == 0 || ticks > l.patience {
+		ticks = l.patience
 	}
 	at := l.passed.Add(time.Duration(ticks) * clientTick)
 	if l.due.IsZero() || at.Before(l.due) {
