@@ -368,7 +368,12 @@ func (r *Replica) unpark() {
 	for i, p := range waiting {
 		if r.paused() || (r.isPrimary() && p.Kind == Update && !r.roomToOrder(len(p.Payload)+EntryOverhead)) {
 			// No room: it and everything behind it go on waiting.
-			q.parked = append(q.parked, waiting[i:]...)
+			clear(waiting[:i]) // they keep nothing alive
+			if len(q.parked) == 0 {
+				q.parked = waiting[i:]
+			} else {
+				q.parked = append(q.parked, waiting[i:]...)
+			}
 			return
 		}
 		q.waitingBytes -= len(p.Payload)
