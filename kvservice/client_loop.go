@@ -70,16 +70,11 @@ func (l *clientLoop) work() {
 
 // pass counts time.
 func (l *clientLoop) pass(now time.Time) {
-	ticks := int(now.Sub(l.passed) / clientTick)
-	if len(l.waiting) == 0 || ticks > maxClientTicks {
+	if len(l.waiting) == 0 {
 		l.passed = now
-	} else {
-		l.passed = l.passed.Add(time.Duration(ticks) * clientTick)
 	}
-	if len(l.waiting) > 0 {
-		for range min(ticks, maxClientTicks) {
-			l.clerk.Tick()
-		}
+	for range ticksUntil(now, &l.passed, clientTick, maxClientTicks) {
+		l.clerk.Tick()
 	}
 }
 

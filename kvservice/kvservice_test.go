@@ -282,7 +282,7 @@ func TestTicksThatATickerDropsAreMadeGood(t *testing.T) {
 	start := time.Now()
 	last := start
 	at := func(ms int) int {
-		return ticksUntil(start.Add(time.Duration(ms)*time.Millisecond), &last, 10*time.Millisecond)
+		return ticksUntil(start.Add(time.Duration(ms)*time.Millisecond), &last, 10*time.Millisecond, ticksPerPing)
 	}
 	require.Equal(t, 1, at(10))
 	require.Equal(t, 0, at(19), "a tick that comes early is not counted twice")

@@ -137,7 +137,7 @@ func (l *loop) passTicks(ticked *time.Time) {
 	now := time.Now()
 	l.tellTime()
 	l.tellMotion()
-	for range ticksUntil(now, ticked, l.tick) {
+	for range ticksUntil(now, ticked, l.tick, ticksPerPing) {
 		l.core.Tick()
 	}
 }
@@ -171,14 +171,11 @@ func (l *loop) guarded(step func()) {
 // ticksUntil returns how many ticks have passed since the last one counted, and
 // counts them: on a busy machine a ticker drops some, and pings that come late
 // for it would look like a dying server. After a long stop, such as that of a
-// suspended process, no more than a ping interval is made good.
-func ticksUntil(now time.Time, last *time.Time, tick time.Duration) int {
+// suspended process, no more than most are made good.
+func ticksUntil(now time.Time, last *time.Time, tick time.Duration, most int) int {
 	n := int(now.Sub(*last) / tick)
 	*last = last.Add(time.Duration(n) * tick)
-	if n > ticksPerPing {
-		return ticksPerPing
-	}
-	return n
+	return min(n, most)
 }
 
 // fail stops this server, and only it, because an invariant broke.

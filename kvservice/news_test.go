@@ -89,7 +89,7 @@ func TestLogHasAViewALineAndWhatItChanges(t *testing.T) {
 			`number=1 .*role=primary why="became primary: it is the first server of the cluster"`,
 			`number=2 .*role=primary why="got a backup, to be brought up to date: DIR/b"`,
 			`msg="in sync" .*view=2 keys=0 bytes=0 took=\S+ backup=DIR/b why="the backup has all`,
-			`number=3 primary=DIR/b backup="" role=idle why="handed over to DIR/b"`,
+			`number=[34] primary=DIR/b .*role=idle why="handed over to DIR/b"`, // view 3 may be over before it hears of it
 		},
 		"b": {
 			`number=2 .*role=backup why="became backup: DIR/a brings it up to date"`,
@@ -101,7 +101,7 @@ func TestLogHasAViewALineAndWhatItChanges(t *testing.T) {
 		},
 		"c": {
 			`number=2 .*role=idle why="stands by: the group has its members"`,
-			`?number=3 .*role=idle why="DIR/b took over from DIR/a"`, // which may be over before it hears of it
+			`?number=3 .*role=idle why="DIR/b took over from DIR/a"`, // as above
 			`number=4 .*role=backup why="became backup: DIR/b brings it up to date"`,
 			`msg="in sync" .*view=4 keys=100 `,
 			`number=5 .*role=primary why="became primary: it was the backup of DIR/b in view 4"`,
