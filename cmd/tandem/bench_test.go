@@ -21,7 +21,6 @@ import (
 // binary, and reads its answer.
 func benched[R any](t *testing.T, line string) R {
 	t.Helper()
-	t.Setenv(asCommand, "1")
 	got := tandem(t, append([]string{"bench"}, strings.Fields(line+" --json")...)...)
 	require.Equal(t, exitHeld, got.code, "%s%s", got.stdout, got.stderr)
 	var r R
@@ -90,7 +89,6 @@ func TestBenchOfARunningCluster(t *testing.T) {
 }
 
 func TestBenchIsInterrupted(t *testing.T) {
-	t.Setenv(asCommand, "1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	got := tandemUntil(ctx, "bench", "--clients", "1", "--duration", "1h")
@@ -241,7 +239,7 @@ func TestBenchInADirectoryOfAnEarlierRun(t *testing.T) {
 
 // Nobody waits for ever for a cluster that is not there, without being told so.
 func TestBenchOfAClusterThatIsNotThere(t *testing.T) {
-	elsewhere(t)
+	t.Parallel()
 	got := tandem(t, "bench", "--monitor", "127.0.0.1:1", "--clients", "1")
 	require.Equal(t, exitFailed, got.code, got.stderr)
 	require.Contains(t, got.stderr, "--monitor 127.0.0.1:1: ")

@@ -53,6 +53,7 @@ func TestKeysThatCannotBeReadAreNoEmptyList(t *testing.T) {
 
 // The timeout is for silence: a list that takes longer is whole all the same.
 func TestALongListOutlastsTheTimeout(t *testing.T) {
+	t.Parallel()
 	c := startLocalCluster(t, 1)
 	value := strings.Repeat("v", 1<<20)
 	pairs := make(map[string]string)

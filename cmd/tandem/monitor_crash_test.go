@@ -32,6 +32,7 @@ var monitorKills = flag.Int("monitor-kills", 12, "how often TestMonitorKilledUnd
 // had heard; no two servers could commit at one moment; and a client that writes and
 // reads all the while notices nothing but time.
 func TestMonitorKilledUnderViewChanges(t *testing.T) {
+	t.Parallel()
 	c := newCrashed(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var others sync.WaitGroup

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"flag"
+	"log"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,9 +22,28 @@ import (
 // do, which children do not get.
 const asCommand = "COMMAND_TEST_AS_COMMAND"
 
+// waitingSideBySide is how many of the tests that call t.Parallel run at once, unless
+// -parallel says it. They mostly wait, for processes that listen before they serve and
+// for timeouts that they are about, so there are more of them than processors; what they
+// wait for is not short, so that they may share these.
+const waitingSideBySide = 8
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
-		main() // it stays in the environment, for those that the command starts
+		main()
+	}
+	// For all that tests start, and for those that the command starts in turn.
+	if err := os.Setenv(asCommand, "1"); err != nil {
+		log.Fatal(err)
+	}
+	flag.Parse()
+	const parallel = "test.parallel"
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == parallel })
+	if !given {
+		if err := flag.Set(parallel, strconv.Itoa(waitingSideBySide)); err != nil {
+			log.Fatal(err)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -38,7 +60,6 @@ func daemonSpec(t *testing.T, command string, args ...string) cluster.Spec {
 	return cluster.Spec{
 		Name: command,
 		Argv: cluster.Daemon(exe, command, args...),
-		Env:  []string{asCommand + "=1"},
 		Log:  filepath.Join(t.TempDir(), command+".log"),
 	}
 }

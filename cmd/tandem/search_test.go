@@ -89,10 +89,8 @@ func TestSearchRefusesWhatMakesNoSense(t *testing.T) {
 // The whole of it: a mistake is built in, found, and its way goes again, but only
 // where the mistake is.
 func TestSearchFindsAMutant(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	root, err := filepath.Abs("../..")
-	require.NoError(t, err)
-	t.Chdir(root)
 	_, diagnostics, code := tandem(t, "search", "--mutant", "alone-without-a-word", "--run-dir", dir).all()
 	require.Equal(t, exitBroken, code, diagnostics)
 	transcript := filepath.Join(dir, "search-I3", "transcript.txt")

@@ -70,6 +70,7 @@ func (c *processCluster) tandem(args ...string) ran {
 }
 
 func TestServerSaysWhoItIs(t *testing.T) {
+	t.Parallel()
 	c := startProcesses(t, 0)
 	ready := c.start().Ready()
 	require.Equal(t, "server", ready.Role)
@@ -90,12 +91,14 @@ func TestServerSaysWhoItIs(t *testing.T) {
 
 // V11: a primary that is told to leave hands over, and clients do not notice.
 func TestServerHandsOverAndLeaves(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(p *cluster.Process) error{
 		"told so":    (*cluster.Process).Leave,
 		"by SIGTERM": func(p *cluster.Process) error { return syscall.Kill(p.Ready().PID, syscall.SIGTERM) },
 		"by SIGINT":  func(p *cluster.Process) error { return syscall.Kill(p.Ready().PID, syscall.SIGINT) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := startProcesses(t, 2)
 			client := kvservice.MakeKVClient(c.monitor)
 			defer client.Close()
@@ -132,6 +135,7 @@ func TestServerHandsOverAndLeaves(t *testing.T) {
 
 // What only one server has is not given up at a first word.
 func TestTheOnlyServerWaitsForABackupUnlessToldTwice(t *testing.T) {
+	t.Parallel()
 	c := startProcesses(t, 1)
 	only := c.servers[0]
 	require.NoError(t, syscall.Kill(only.Ready().PID, syscall.SIGTERM))
@@ -149,6 +153,7 @@ func TestTheOnlyServerWaitsForABackupUnlessToldTwice(t *testing.T) {
 }
 
 func TestTheOnlyServerLeavesOnceThereIsABackup(t *testing.T) {
+	t.Parallel()
 	c := startProcesses(t, 1)
 	require.Equal(t, exitHeld, c.tandem("put", "k", "v").code)
 	require.NoError(t, c.servers[0].Leave())
@@ -161,6 +166,7 @@ func TestTheOnlyServerLeavesOnceThereIsABackup(t *testing.T) {
 }
 
 func TestServerLeavesWithinATimeOrEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	c := startProcesses(t, 0)
 	only := c.start("--leave-within", "300ms")
 	eventually(t, func() bool { return c.status(only).Active }, "an active view")
@@ -171,6 +177,7 @@ func TestServerLeavesWithinATimeOrEndsAtOnce(t *testing.T) {
 
 // One that holds nothing does not wait for a view service that is not there.
 func TestServerWithoutDataLeavesAlone(t *testing.T) {
+	t.Parallel()
 	spec := daemonSpec(t, "server", "--listen", "127.0.0.1:0", "--monitor", filepath.Join(t.TempDir(), "nobody"))
 	p := startDaemon(t, spec)
 	eventually(t, func() bool { return strings.Contains(logOf(t, spec), "the view service does not answer") }, "the trouble")
@@ -181,6 +188,7 @@ func TestServerWithoutDataLeavesAlone(t *testing.T) {
 
 // Nor does one that came back empty to a group that waits for its former self (V9).
 func TestServerWithoutDataLeavesAGroupThatIsDown(t *testing.T) {
+	t.Parallel()
 	c := startProcesses(t, 1)
 	addr := c.servers[0].Ready().Reach()
 	require.NoError(t, c.servers[0].Kill())
@@ -199,7 +207,6 @@ func TestServerEndsWithItsStandardInput(t *testing.T) {
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(exe, "server", "--listen", "127.0.0.1:0", "--monitor", "127.0.0.1:1", "--until-eof")
-	cmd.Env = append(os.Environ(), asCommand+"=1")
 	var log strings.Builder
 	cmd.Stderr = &log
 	stdin, err := cmd.StdinPipe()
@@ -251,6 +258,7 @@ func TestServersOfAHealthyClusterLogViewsAndRoles(t *testing.T) {
 }
 
 func TestValuesMayBeLargerIfAllAreTold(t *testing.T) {
+	t.Parallel()
 	c := startProcesses(t, 0)
 	c.start("--max-value", "20MiB")
 	value := strings.Repeat("x", 18<<20)

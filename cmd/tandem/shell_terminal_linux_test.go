@@ -39,7 +39,7 @@ func (c *localCluster) atTerminal(home, term string, more ...string) *shellTermi
 	exe, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(exe, c.args("shell", more...)...)
-	cmd.Env = append(os.Environ(), asCommand+"=1", "TERM="+term, "HOME="+home, "XDG_STATE_HOME=")
+	cmd.Env = append(os.Environ(), "TERM="+term, "HOME="+home, "XDG_STATE_HOME=")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	x := &shellTerminal{t: t, keys: keys, tty: tty, cmd: cmd, ended: make(chan error, 1)}
@@ -181,6 +181,7 @@ func TestShellAtATerminal(t *testing.T) {
 }
 
 func TestShellInterruptEndsWhatIsUnderWayAndNoMore(t *testing.T) {
+	t.Parallel()
 	c := startLocalCluster(t, 1)
 	lossy, swallowed := swallower(t, c.servers[0].Addr())
 	x := c.atTerminal(t.TempDir(), "xterm", "--timeout", "0", "--history=", "--route", c.servers[0].Addr()+"="+lossy)

@@ -54,6 +54,7 @@ done
 }
 
 func TestShellStopsAtWhatIsNotDone(t *testing.T) {
+	t.Parallel()
 	c := startLocalCluster(t, 1)
 	lossy, _ := swallower(t, c.servers[0].Addr())
 	for _, tc := range []struct {

@@ -18,9 +18,7 @@ import (
 
 // tortureUntil carries out a command line of torture, whose processes are copies of
 // this test binary.
-func tortureUntil(t *testing.T, ctx context.Context, args ...string) ran {
-	t.Helper()
-	t.Setenv(asCommand, "1")
+func tortureUntil(ctx context.Context, args ...string) ran {
 	return tandemUntil(ctx, append([]string{"torture"}, args...)...)
 }
 
@@ -35,8 +33,9 @@ func tortured(t *testing.T, got ran) tortureReport {
 // A cluster of real processes keeps its promises while it is broken, and what is told
 // of it is in the folder, too.
 func TestTorture(t *testing.T) {
-	dir := elsewhere(t)
-	got := tortureUntil(t, t.Context(), "--duration", "6s", "--seed", "5", "--run-dir", "runs", "--json", "--progress")
+	t.Parallel()
+	runs := filepath.Join(t.TempDir(), "runs")
+	got := tortureUntil(t.Context(), "--duration", "6s", "--seed", "5", "--run-dir", runs, "--json", "--progress")
 	r := tortured(t, got)
 	require.Equal(t, exitHeld, got.code, "%s%s", got.stdout, got.stderr)
 	require.EqualValues(t, "valid", r.Verdict)
@@ -47,7 +46,7 @@ func TestTorture(t *testing.T) {
 	require.GreaterOrEqual(t, r.FaultsMillis, int64(6000))
 	require.Contains(t, got.stderr, "of 6s: ", "progress")
 	require.Contains(t, r.Again, "tandem torture --seed 5 --duration 6s")
-	require.Equal(t, filepath.Join("runs", "torture-5"), r.Folder)
+	require.Equal(t, filepath.Join(runs, "torture-5"), r.Folder)
 
 	faults := 0
 	for _, f := range torture.Faults() {
@@ -55,15 +54,14 @@ func TestTorture(t *testing.T) {
 		faults += r.Faults[f.Name]
 	}
 	require.Greater(t, faults, 3)
-	folder := filepath.Join(dir, r.Folder)
-	require.Equal(t, faults, linesIn(t, filepath.Join(folder, "faults.jsonl")))
-	require.Equal(t, r.Operations.All(), linesIn(t, filepath.Join(folder, "history.jsonl")))
-	text, err := os.ReadFile(filepath.Join(folder, "report.txt"))
+	require.Equal(t, faults, linesIn(t, filepath.Join(r.Folder, "faults.jsonl")))
+	require.Equal(t, r.Operations.All(), linesIn(t, filepath.Join(r.Folder, "history.jsonl")))
+	text, err := os.ReadFile(filepath.Join(r.Folder, "report.txt"))
 	require.NoError(t, err)
 	require.Contains(t, string(text), "valid: ")
 	for _, name := range []string{"report.json", "monitor.log", "server-1.log", "server-3.log", "clients.log", "data"} {
 		require.Contains(t, string(text)+"report.json server-1.log server-3.log", name)
-		require.FileExists(t, filepath.Join(folder, strings.Replace(name, "data", "data/views", 1)))
+		require.FileExists(t, filepath.Join(r.Folder, strings.Replace(name, "data", "data/views", 1)))
 	}
 }
 
@@ -77,7 +75,7 @@ func linesIn(t *testing.T, path string) int {
 // What is right leaves nothing behind, unless that is asked for.
 func TestAValidTortureLeavesNoFolder(t *testing.T) {
 	dir := elsewhere(t)
-	got := tortureUntil(t, t.Context(), "--duration", "1s", "--servers", "2", "--clients", "3", "--faults", "reset,cut-one-way")
+	got := tortureUntil(t.Context(), "--duration", "1s", "--servers", "2", "--clients", "3", "--faults", "reset,cut-one-way")
 	require.Equal(t, exitHeld, got.code, "%s%s", got.stdout, got.stderr)
 	require.True(t, strings.HasPrefix(got.stdout, "valid: "), got.stdout)
 	require.Contains(t, got.stdout, "--servers 2 --clients 3 --faults reset,cut-one-way\n")
@@ -91,10 +89,8 @@ func TestAValidTortureLeavesNoFolder(t *testing.T) {
 // A server that answers reads without asking whether it still is the primary (R2) is
 // found out by what the clients were told.
 func TestTortureNoticesAMistake(t *testing.T) {
+	t.Parallel()
 	const mutant = "read-at-a-deposed-primary"
-	root, err := filepath.Abs("../..")
-	require.NoError(t, err)
-	t.Chdir(root)
 	runs := t.TempDir()
 	got := tandem(t, "torture", "--mutant", mutant, "--duration", "10s", "--faults", "isolate", "--run-dir", runs, "--json")
 	require.Equal(t, exitBroken, got.code, "%s%s", got.stdout, got.stderr)
@@ -110,15 +106,15 @@ func TestTortureNoticesAMistake(t *testing.T) {
 
 // An interrupted run is judged as far as it came.
 func TestAnInterruptedTortureIsUnknown(t *testing.T) {
-	dir := elsewhere(t)
+	t.Parallel()
+	runs := t.TempDir()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	told := make(chan string, 1000)
-	t.Setenv(asCommand, "1")
 	ended := make(chan ran, 1)
 	go func() {
 		var stdout bytes.Buffer
-		code := run(ctx, []string{"torture", "--duration", "1h", "--seed", "6", "--json", "--progress"}, strings.NewReader(""), &stdout, teller{told})
+		code := run(ctx, []string{"torture", "--duration", "1h", "--seed", "6", "--run-dir", runs, "--json", "--progress"}, strings.NewReader(""), &stdout, teller{told})
 		ended <- ran{code: code, stdout: stdout.String()}
 	}()
 	for operations := 0; operations < 100; {
@@ -139,7 +135,8 @@ func TestAnInterruptedTortureIsUnknown(t *testing.T) {
 		require.Equal(t, []string{"it was interrupted"}, r.Why)
 		require.Positive(t, r.Operations.Done)
 		require.Equal(t, r.Keys, r.Judged, "all the same")
-		require.DirExists(t, filepath.Join(dir, r.Folder))
+		require.Equal(t, filepath.Join(runs, "torture-6"), r.Folder)
+		require.DirExists(t, r.Folder)
 	case <-time.After(patience):
 		t.Fatal("it goes on")
 	}
@@ -159,14 +156,14 @@ func TestTortureThatCannotBegin(t *testing.T) {
 	elsewhere(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
-	got := tortureUntil(t, ctx, "--seed", "7")
+	got := tortureUntil(ctx, "--seed", "7")
 	require.Equal(t, exitFailed, got.code)
 	require.Contains(t, got.stderr, "monitor")
 	require.Empty(t, got.stdout)
 	require.Contains(t, got.stderr, "(logs: "+filepath.Join("tandem-runs", "torture-7")+")")
 	require.DirExists(t, filepath.Join("tandem-runs", "torture-7"))
 
-	got = tortureUntil(t, ctx, "--seed", "7", "--run-dir=")
+	got = tortureUntil(ctx, "--seed", "7", "--run-dir=")
 	require.Equal(t, exitFailed, got.code)
 	entries, err := os.ReadDir("tandem-runs")
 	require.NoError(t, err)
@@ -186,7 +183,7 @@ func TestTortureRefusesWhatMakesNoSense(t *testing.T) {
 		"--mutant no-such":    `--mutant "no-such"`,
 		"--duration 1s extra": "torture takes no arguments",
 	} {
-		got := tortureUntil(t, t.Context(), strings.Fields(line)...)
+		got := tortureUntil(t.Context(), strings.Fields(line)...)
 		require.Equal(t, exitUsage, got.code, "%s: %s", line, got.stderr)
 		require.Contains(t, got.stderr, says, line)
 		require.Empty(t, got.stdout, line)

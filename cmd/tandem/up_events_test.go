@@ -48,6 +48,7 @@ func TestEventsWaitForNobody(t *testing.T) {
 // TestTheEndWaitsForNobody: nor does who never reads keep the command from its end; he
 // is told that there was more.
 func TestTheEndWaitsForNobody(t *testing.T) {
+	t.Parallel()
 	r, w := io.Pipe()
 	defer r.Close() // lets the printing end
 	p, err := newEventPrinter(w, t.TempDir(), false, false)

@@ -12,7 +12,7 @@ import (
 // At a terminal Ctrl-D ends the cluster in order.
 func TestUpUntilTheEndOfTyping(t *testing.T) {
 	person, command := terminal(t)
-	u := startUp(t, command, "--servers", "1")
+	u := startUp(t, command, "--servers", "1", "--dead-pings", "5") // there is nobody to take over
 	u.await(0, "an active view", func(e cluster.Event) bool { return e.Kind == cluster.ViewActive })
 	_, err := io.WriteString(person, "hello?\n\x04")
 	require.NoError(t, err)

@@ -44,7 +44,6 @@ func startUp(t *testing.T, stdin io.Reader, args ...string) *upProcess {
 	u := &upProcess{t: t, runDir: t.TempDir(), ended: make(chan struct{})}
 	// The dead time is long: a busy machine must not look like a death.
 	u.cmd = exec.Command(exe, append([]string{"up", "--json", "--run-dir", u.runDir, "--dead-pings", "50"}, args...)...)
-	u.cmd.Env = append(os.Environ(), asCommand+"=1")
 	u.cmd.Stdin = stdin
 	u.cmd.Stderr = &u.stderr
 	out, err := u.cmd.StdoutPipe()
@@ -65,6 +64,16 @@ func startUp(t *testing.T, stdin io.Reader, args ...string) *upProcess {
 		}
 	})
 	return u
+}
+
+// threeServers returns the file of a cluster as there is one without a file, but for
+// the port of its view service: clusters that start at once would all find the usual
+// one free, and one of them would get it.
+func threeServers(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "cluster.toml")
+	require.NoError(t, os.WriteFile(file, []byte(strings.Repeat("[[server]]\n", 3)), 0o600))
+	return file
 }
 
 func (u *upProcess) note(line []byte) {
@@ -148,8 +157,9 @@ func gone(pid int) bool {
 }
 
 func TestUp(t *testing.T) {
+	t.Parallel()
 	tables := filepath.Join(t.TempDir(), "tables")
-	u := startUp(t, nil, "--dump", tables) // with no input: its end means nothing
+	u := startUp(t, nil, "--dump", tables, "--config", threeServers(t)) // with no input: its end means nothing
 	first, at := u.await(0, "a backup in sync", inSync)
 	monitor, _ := u.await(0, "the view service", started("monitor"))
 	c := kvservice.MakeKVClient(monitor.Addr)
@@ -199,6 +209,7 @@ func TestUp(t *testing.T) {
 }
 
 func TestUpIsKilled(t *testing.T) {
+	t.Parallel()
 	u := startUp(t, nil)
 	u.await(0, "a backup in sync", inSync)
 	// One does not even hear of it: it is frozen.
@@ -217,7 +228,8 @@ func TestUpIsKilled(t *testing.T) {
 }
 
 func TestUpEndsAtOnce(t *testing.T) {
-	u := startUp(t, nil)
+	t.Parallel()
+	u := startUp(t, nil, "--config", threeServers(t))
 	active, _ := u.await(0, "a backup in sync", inSync)
 	u.await(0, "the last server", started("server-3")) // who starts is not asked to leave
 	backup, _ := u.await(0, "the backup's start", started(active.Backup))
