@@ -80,7 +80,7 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 		waiting:  make(map[clerk.RequestID]*operation),
 		timer:    time.NewTimer(time.Hour), // which nothing waits for yet
 		patience: doubtTicks,
-		calls:    make(map[clerk.CallID]*rpcnet.Pending),
+		calls:    make(map[clerk.CallID]*attempt),
 	}
 	if attempt := int(o.attemptTimeout / clientTick); attempt > 0 {
 		l.patience = min(l.patience, attempt)

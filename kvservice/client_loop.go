@@ -19,7 +19,7 @@ type clientLoop struct {
 	clerk   *clerk.Clerk
 	lastID  clerk.RequestID
 	waiting map[clerk.RequestID]*operation
-	calls   map[clerk.CallID]*rpcnet.Pending
+	calls   map[clerk.CallID]*attempt
 	events  []clientEvent // done with; take fills another
 
 	// Time passes for the clerk only while it waits for something: whenever anything
@@ -119,7 +119,7 @@ func (l *clientLoop) drain(now time.Time) {
 		case e.start != nil:
 			l.start(e.start, now)
 		default:
-			l.returned(e)
+			l.returned(e.back)
 		}
 		*e = clientEvent{} // its array is used again, and keeps nothing alive
 	}
@@ -139,81 +139,70 @@ func (l *clientLoop) carryOut() {
 			l.call(&effects.Calls[i])
 		}
 		for _, id := range effects.Abandon {
-			if p := l.calls[id]; p != nil {
-				p.Abandon()
+			if a := l.calls[id]; a != nil {
+				a.Abandon()
 				delete(l.calls, id)
 			}
 		}
 		for _, ask := range effects.Ask {
 			l.ask(ask)
 		}
-		for _, d := range effects.Done {
+		for i := range effects.Done {
+			d := &effects.Done[i]
 			if op, ok := l.waiting[d.ID]; ok {
 				delete(l.waiting, d.ID)
-				op.answer <- d
+				op.answer <- *d
 			}
 		}
 	}
 	l.client.transport.Flush()
 }
 
+// call makes an RPC, which goes out with the next Flush.
 func (l *clientLoop) call(call *clerk.Call) {
+	a := attempts.Get().(*attempt)
+	a.client, a.call = l.client, *call
+	method, args, reply := scanMethod, any(call.Scan), any(&a.scan)
 	switch {
 	case call.Put != nil:
-		queueCall(l, call, putMethod, call.Put, func(e clientEvent, r *tandem.PutReply) clientEvent { e.put = r; return e })
+		method, args, reply = putMethod, call.Put, &a.put
 	case call.Get != nil:
-		queueCall(l, call, getMethod, call.Get, func(e clientEvent, r *tandem.GetReply) clientEvent { e.get = r; return e })
-	default:
-		queueCall(l, call, scanMethod, call.Scan, func(e clientEvent, r *tandem.ScanReply) clientEvent { e.scan = r; return e })
+		method, args, reply = getMethod, call.Get, &a.get
 	}
-}
-
-// queueCall makes an RPC, which goes out with the next Flush, and brings the loop its
-// reply, or the failure.
-func queueCall[R any](l *clientLoop, call *clerk.Call, method string, args any, with func(clientEvent, *R) clientEvent) {
-	c, id, addr := l.client, call.ID, call.Addr
-	p, err := rpcnet.Queue(c.transport, addr, method, args, func(reply *R, err error) {
-		e := clientEvent{call: id, method: method, addr: addr, err: err}
-		if err == nil {
-			e = with(e, reply)
-		}
-		c.inbox.add(e) // and then OnSettled
-	})
-	if err != nil {
+	if err := a.Queue(l.client.transport, call.Addr, method, args, reply, a.done); err != nil {
 		l.callErr = err
-		l.clerk.Failed(id, false)
+		l.clerk.Failed(call.ID, false)
 		return
 	}
-	l.calls[id] = p
+	l.calls[call.ID] = a
 }
 
-// returned takes what came of a call: its reply, or that it failed, and with that
+// returned takes what came of an attempt: its reply, or that it failed, and with that
 // whether the request may have left.
-func (l *clientLoop) returned(e *clientEvent) {
-	delete(l.calls, e.call)
-	if l.callErr = e.err; e.err != nil {
-		l.clerk.Failed(e.call, !errors.Is(e.err, rpcnet.ErrNotSent))
+func (l *clientLoop) returned(a *attempt) {
+	call := &a.call
+	delete(l.calls, call.ID)
+	if l.callErr = a.err; a.err != nil {
+		l.clerk.Failed(call.ID, !errors.Is(a.err, rpcnet.ErrNotSent))
 		return
 	}
-	var code tandem.Err
+	method, code := scanMethod, a.scan.Err
 	switch {
-	case e.put != nil:
-		code = e.put.Err
-	case e.get != nil:
-		code = e.get.Err
+	case call.Put != nil:
+		method, code = putMethod, a.put.Err
+		l.clerk.PutReplied(call.ID, &a.put)
+	case call.Get != nil:
+		method, code = getMethod, a.get.Err
+		l.clerk.GetReplied(call.ID, &a.get)
 	default:
-		code = e.scan.Err
+		l.clerk.ScanReplied(call.ID, &a.scan)
 	}
 	if refusal(code) {
-		l.callErr = fmt.Errorf("%s at %s: %w", e.method, e.addr, code)
+		l.callErr = fmt.Errorf("%s at %s: %w", method, call.Addr, code)
 	}
-	switch {
-	case e.put != nil:
-		l.clerk.PutReplied(e.call, e.put)
-	case e.get != nil:
-		l.clerk.GetReplied(e.call, e.get)
-	default:
-		l.clerk.ScanReplied(e.call, e.scan)
+	if a.Free() {
+		l.clerk.Recycle(call)
+		a.release()
 	}
 }
 
@@ -257,18 +246,44 @@ func (op *operation) release() {
 	operations.Put(op)
 }
 
-// clientEvent is something for the loop to do: a function, an operation to start, or
-// what came of a call.
+// attempt is a call that is made for the clerk.
+type attempt struct {
+	rpcnet.Pending
+	client *KVClient
+	call   clerk.Call
+	done   func(error) // settled
+
+	err  error // or else the reply to what is called
+	put  tandem.PutReply
+	get  tandem.GetReply
+	scan tandem.ScanReply
+}
+
+var attempts = sync.Pool{New: func() any {
+	a := new(attempt)
+	a.done = a.settled
+	return a
+}}
+
+// settled brings the loop what came of the attempt. OnSettled follows.
+func (a *attempt) settled(err error) {
+	a.err = err
+	a.client.inbox.add(clientEvent{back: a})
+}
+
+// release lets an attempt that is Free be used again.
+func (a *attempt) release() {
+	a.client, a.call = nil, clerk.Call{}
+	a.put, a.get, a.scan = tandem.PutReply{}, tandem.GetReply{}, tandem.ScanReply{}
+	attempts.Put(a)
+}
+
+// clientEvent is something for the loop to do: a function, an operation to start, or an
+// attempt that came to its end.
 type clientEvent struct {
 	do    func(*clientLoop)
 	start *operation
-
-	call         clerk.CallID
-	method, addr string
-	err          error // or else one of the replies
-	put          *tandem.PutReply
-	get          *tandem.GetReply
-	scan         *tandem.ScanReply
+	back  *attempt
 }
 
 // anyFor reports whether an operation has been under way for at least so long.

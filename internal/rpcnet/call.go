@@ -17,23 +17,24 @@ import (
 // args belong to the transport from here on and must never change again, not
 // even after Call has returned: an abandoned call may still be being written.
 func Call[R any](ctx context.Context, t *Transport, addr, method string, args any) (*R, error) {
-	reply := new(R)
+	c, reply := new(call), new(R)
 	settled := make(chan error, 1)
-	c := t.newCall(addr, method, args, reply, func(err error) { settled <- err })
+	c.init(t, addr, method, args, reply, func(err error) { settled <- err })
 	err := c.submit(ctx, true, false)
-	if err == nil {
-		select {
-		case err = <-settled:
-		case <-ctx.Done():
-			if state, mine := c.take(); mine {
-				err = c.abandoned(state, ctx.Err())
-			} else {
-				err = <-settled
-			}
+	if err != nil {
+		return nil, c.failed(err)
+	}
+	select {
+	case err = <-settled:
+	case <-ctx.Done():
+		if state, mine := c.take(); mine {
+			err = c.failed(c.abandoned(state, ctx.Err()))
+		} else {
+			err = <-settled
 		}
 	}
 	if err != nil {
-		return nil, &CallError{addr, method, err}
+		return nil, err
 	}
 	return reply, nil
 }
@@ -58,22 +59,42 @@ func Queue[R any](t *Transport, addr, method string, args any, done func(*R, err
 }
 
 func startCall[R any](t *Transport, addr, method string, args any, done func(*R, error), later bool) (*Pending, error) {
-	reply := new(R)
-	c := t.newCall(addr, method, args, reply, func(err error) {
+	p, reply := new(Pending), new(R)
+	err := p.start(t, addr, method, args, reply, func(err error) {
 		if err != nil {
-			done(nil, &CallError{addr, method, err})
+			done(nil, err)
 			return
 		}
 		done(reply, nil)
-	})
-	if err := c.submit(context.Background(), false, later); err != nil {
-		return nil, &CallError{addr, method, err}
+	}, later)
+	if err != nil {
+		return nil, err
 	}
-	return &Pending{c}, nil
+	return p, nil
 }
 
 // Pending is a call that was started. It is safe for concurrent use.
-type Pending struct{ call *call }
+type Pending struct{ call call }
+
+// Queue is the function Queue with the caller's own memory: reply points to a zero value,
+// and when done is called without an error it holds the reply. p is new, or Free.
+func (p *Pending) Queue(t *Transport, addr, method string, args, reply any, done func(error)) error {
+	return p.start(t, addr, method, args, reply, done, true)
+}
+
+func (p *Pending) start(t *Transport, addr, method string, args, reply any, done func(error), later bool) error {
+	p.call.init(t, addr, method, args, reply, done)
+	if err := p.call.submit(context.Background(), false, later); err != nil {
+		return p.call.failed(err)
+	}
+	return nil
+}
+
+// Free reports whether the transport holds nothing of the call any more, neither the
+// call itself nor its args nor its reply, so that all of it may be used for another. It
+// is for those who know that done was called without an error. What is not free then is
+// so rarely, and best left alone.
+func (p *Pending) Free() bool { return p.call.fate == nil && p.call.written.Load() }
 
 // Abandon gives the call up. It reports whether it came in time: if so, done
 // will never be called; if not, done was called or is being called. The request
@@ -101,7 +122,8 @@ type call struct {
 	reply              any // a pointer, new for this call; nobody but the reading goroutine touches it until the call is settled
 	finish             func(error)
 
-	state atomic.Uint32
+	state   atomic.Uint32
+	written atomic.Bool // nobody who writes has it in hand any more
 	// link and seq say where its reply is awaited; guarded by the link.
 	link atomic.Pointer[link]
 	seq  uint64
@@ -110,8 +132,15 @@ type call struct {
 	fate *fate
 }
 
-func (t *Transport) newCall(addr, method string, args, reply any, finish func(error)) *call {
-	return &call{hub: t.hub, addr: addr, lane: t.lane, method: method, args: args, reply: reply, finish: finish}
+// init makes a call of c, which nobody holds but its maker.
+func (c *call) init(t *Transport, addr, method string, args, reply any, finish func(error)) {
+	c.hub, c.lane = t.hub, t.lane
+	c.addr, c.method, c.args, c.reply, c.finish = addr, method, args, reply, finish
+	c.state.Store(callQueued)
+	c.written.Store(false)
+	c.link.Store(nil)
+	c.own.Store(nil)
+	c.seq, c.fate = 0, nil
 }
 
 var errNilArgs = errors.New("arguments are nil")
@@ -164,16 +193,22 @@ func (c *call) take() (state uint32, mine bool) {
 
 // settle ends the call, if nobody has before.
 func (c *call) settle(err error) {
+	h := c.hub
 	c.settleQuietly(err)
-	c.hub.settled()
+	h.settled()
 }
 
 // settleQuietly is settle for those who call the hub's settled themselves.
 func (c *call) settleQuietly(err error) {
 	if _, mine := c.take(); mine {
-		c.finish(err)
+		if err != nil {
+			err = c.failed(err)
+		}
+		c.finish(err) // and c may be another call
 	}
 }
+
+func (c *call) failed(why error) error { return &CallError{c.addr, c.method, why} }
 
 // abandoned lets the links forget a call that its caller has taken back, and returns
 // the error for it.

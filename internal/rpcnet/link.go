@@ -403,8 +403,11 @@ func (l *link) flush() {
 }
 
 // encode encodes what waits, about writeInline bytes at most. If there is nothing, it
-// puts the pen down and returns nil.
+// puts the pen down and returns nil. What it returned before has been written.
 func (l *link) encode() []byte {
+	for i := range l.placed {
+		l.placed[i].call.written.Store(true)
+	}
 	clear(l.placed) // answered calls should not be kept alive by it
 	l.placed = l.placed[:0]
 	for {

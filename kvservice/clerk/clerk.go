@@ -18,6 +18,7 @@ import (
 type Clerk struct {
 	config Config
 	out    Effects
+	spare  memory
 
 	view   tandem.View // Viewnum zero: none yet
 	ask    asking
@@ -67,13 +68,6 @@ func New(c Config) *Clerk {
 		calls:    make(map[CallID]uint64),
 		sessions: make(map[uint64]session),
 	}
-}
-
-// Take returns the effects that have collected, and forgets them.
-func (c *Clerk) Take() Effects {
-	out := c.out
-	c.out = Effects{}
-	return out
 }
 
 // View returns the view that is held, the zero View if none is.

@@ -33,8 +33,8 @@ type Origin struct {
 }
 
 // Call is an RPC to be made. Exactly one of the pointers is set; the arguments
-// are the shell's, and share their strings with the Request's. The reply comes
-// back through the method that bears its name.
+// are the shell's (until it Recycles them), and share their strings with the
+// Request's. The reply comes back through the method that bears its name.
 type Call struct {
 	ID   CallID
 	Addr string

@@ -132,15 +132,15 @@ func (c *Clerk) send(r *request) {
 	switch r.kind {
 	case update:
 		c.checkNumber(r)
-		args := *r.req.Put
-		args.Session, args.Number, args.Target = r.session, r.number, target
-		call.Put = &args
+		call.Put = spared(&c.spare.puts)
+		*call.Put = *r.req.Put
+		call.Put.Session, call.Put.Number, call.Put.Target = r.session, r.number, target
 	case open:
 		call.Put = &tandem.PutArgs{Op: tandem.OpOpenSession, Target: target}
 	case get:
-		args := *r.req.Get
-		args.Target = target
-		call.Get = &args
+		call.Get = spared(&c.spare.gets)
+		*call.Get = *r.req.Get
+		call.Get.Target = target
 	case scan:
 		args := *r.req.Scan
 		args.Target = target

@@ -15,7 +15,7 @@ import (
 // The observer is not: a clone is silent.
 func (c *Clerk) Clone() *Clerk {
 	d := *c
-	d.config.Observe = nil
+	d.config.Observe, d.spare = nil, memory{}
 	d.out = Effects{
 		Calls:   slices.Clone(c.out.Calls),
 		Abandon: slices.Clone(c.out.Abandon),
