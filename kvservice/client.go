@@ -23,7 +23,8 @@ type KVClient struct {
 	monitor     *sysmonitor.Client
 
 	inbox    *mailbox[clientEvent]
-	turn     turn            // to step the clerk
+	turn     turn // to step the clerk
+	loop     *clientLoop
 	ctx      context.Context // ends with Close
 	halt     context.CancelFunc
 	stopOnce sync.Once
@@ -86,6 +87,7 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 		l.patience = min(l.patience, attempt)
 	}
 	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work}
+	c.loop = l
 	c.tasks.Go(l.run)
 	return c
 }
@@ -108,6 +110,9 @@ func (c *KVClient) Close() {
 		c.transport.Close()
 		c.monitor.Close()
 		c.tasks.Wait()
+		c.turn.Lock()
+		c.loop.answerRest()
+		c.turn.pass()
 		close(c.gone)
 	})
 	<-c.gone
@@ -142,28 +147,24 @@ func (c *KVClient) post(do func(*clientLoop)) bool {
 	return posted
 }
 
-// do carries out one request. When ctx ends it is given up, and the error says
-// whether it may have run.
-func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error) {
+// do carries out one request, and leaves what it came to in op.done. When ctx ends it is
+// given up, and the error says whether it may have run. What was posted is answered, if
+// need be by Close.
+func (c *KVClient) do(ctx context.Context, op *operation) error {
 	if err := ctx.Err(); err != nil {
-		return clerk.Done{}, c.wrap(req, clerk.Done{Err: err, Outcome: tandem.DidNotRun}, nil)
+		return op.failed(err, tandem.DidNotRun)
 	}
-	if err := c.checkSize(req); err != nil {
-		return clerk.Done{}, c.wrap(req, clerk.Done{Err: err, Outcome: tandem.DidNotRun}, nil)
+	if err := c.checkSize(&op.request); err != nil {
+		return op.failed(err, tandem.DidNotRun)
 	}
-	op := operations.Get().(*operation)
-	op.request = req
 	if c.ctx.Err() != nil || !c.inbox.post(clientEvent{start: op}) {
-		return clerk.Done{}, c.wrap(req, clerk.Done{Err: ErrClosed, Outcome: tandem.DidNotRun}, nil)
+		return op.failed(ErrClosed, tandem.DidNotRun)
 	}
 	c.turn.offer()
 	select {
-	case d := <-op.answer:
-		op.release()
-		return d, c.wrap(req, d, nil)
-	case <-c.ctx.Done():
-		d := c.last(op.answer)
-		return d, c.wrap(req, d, nil)
+	case <-op.answered:
+		op.mine = true
+		return op.err(nil)
 	case <-ctx.Done():
 	}
 	var why error
@@ -174,35 +175,18 @@ func (c *KVClient) do(ctx context.Context, req clerk.Request) (clerk.Done, error
 		}
 		l.clerk.Cancel(op.id)
 	})
-	select {
-	case d := <-op.answer:
-		if errors.Is(d.Err, clerk.ErrCanceled) {
-			d.Err = ctx.Err()
-		} else {
-			why = nil
-		}
-		return d, c.wrap(req, d, why)
-	case <-c.ctx.Done():
-		d := c.last(op.answer)
-		return d, c.wrap(req, d, nil)
+	<-op.answered // soon, or by Close
+	if errors.Is(op.done.Err, clerk.ErrCanceled) {
+		op.done.Err = ctx.Err()
+	} else {
+		why = nil
 	}
-}
-
-// last is what a request came to whose client has been closed: its answer, if that
-// came just before the end, or else that the client is closed and the outcome unknown.
-func (c *KVClient) last(answer <-chan clerk.Done) clerk.Done {
-	<-c.gone // nobody answers after this
-	select {
-	case d := <-answer:
-		return d
-	default:
-		return clerk.Done{Err: ErrClosed}
-	}
+	return op.err(why)
 }
 
 // checkSize refuses what no server of these limits would take, before it is sent:
 // a frame that is too large would not even be answered.
-func (c *KVClient) checkSize(req clerk.Request) error {
+func (c *KVClient) checkSize(req *clerk.Request) error {
 	l := &c.opts.limits
 	key, values := "", []string(nil)
 	switch {

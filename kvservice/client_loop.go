@@ -151,11 +151,25 @@ func (l *clientLoop) carryOut() {
 			d := &effects.Done[i]
 			if op, ok := l.waiting[d.ID]; ok {
 				delete(l.waiting, d.ID)
-				op.answer <- *d
+				op.answer(d)
 			}
 		}
 	}
 	l.client.transport.Flush()
+}
+
+// answerRest answers whoever still waits, when nobody steps the clerk any more.
+func (l *clientLoop) answerRest() {
+	// Events are left of a step that an invariant broke off.
+	for _, e := range append(l.events, l.client.inbox.take(nil)...) {
+		if e.start != nil && e.start.id == 0 {
+			e.start.answer(&clerk.Done{Err: ErrClosed, Outcome: tandem.DidNotRun})
+		}
+	}
+	for _, op := range l.waiting {
+		op.answer(&clerk.Done{Err: ErrClosed})
+	}
+	clear(l.waiting)
 }
 
 // call makes an RPC, which goes out with the next Flush.
@@ -229,21 +243,34 @@ func (l *clientLoop) trouble() error {
 	return fmt.Errorf("no answer yet from %s, the primary of view %d", v.Primary, v.Viewnum)
 }
 
-// operation is a request of a caller's who waits. Once it has been answered and the
-// answer is taken, nobody holds it any more, and it is used again.
+// operation is a request of a caller's who waits.
 type operation struct {
-	request clerk.Request
-	answer  chan clerk.Done // has room for one
+	request  clerk.Request
+	put      tandem.PutArgs // of the request, or
+	get      tandem.GetArgs
+	answered chan struct{} // has room for one, and then done is the caller's
+	done     clerk.Done
+	mine     bool // nobody but the caller holds it
 
 	id    clerk.RequestID // these two are the loop's
 	since time.Time
 }
 
-var operations = sync.Pool{New: func() any { return &operation{answer: make(chan clerk.Done, 1)} }}
+var operations = sync.Pool{New: func() any { return &operation{answered: make(chan struct{}, 1)} }}
 
+func newOperation() *operation { return operations.Get().(*operation) }
+
+func (op *operation) answer(d *clerk.Done) {
+	op.done = *d
+	op.answered <- struct{}{}
+}
+
+// release lets it be used again, if nobody else holds it.
 func (op *operation) release() {
-	op.request = clerk.Request{}
-	operations.Put(op)
+	if op.mine {
+		*op = operation{answered: op.answered}
+		operations.Put(op)
+	}
 }
 
 // attempt is a call that is made for the clerk.

@@ -66,9 +66,10 @@ func (e *OpError) Unwrap() []error {
 
 func (e *OpError) unknown() bool { return e.Outcome == tandem.OutcomeUnknown }
 
-// wrap returns the error of a request that is done, nil if it succeeded. A read
+// err returns the error of a request that is done, nil if it succeeded. A read
 // changes nothing, so its outcome is never in doubt.
-func (c *KVClient) wrap(req clerk.Request, d clerk.Done, because error) error {
+func (op *operation) err(because error) error {
+	req, d := &op.request, &op.done
 	if d.Err == nil {
 		return nil
 	}
@@ -85,6 +86,12 @@ func (c *KVClient) wrap(req clerk.Request, d clerk.Done, because error) error {
 		e.Outcome = tandem.DidRun
 	}
 	return e
+}
+
+// failed is err of a request that the clerk has not answered.
+func (op *operation) failed(why error, outcome tandem.Outcome) error {
+	op.done = clerk.Done{Err: why, Outcome: outcome}
+	return op.err(nil)
 }
 
 // maxKeyShown bounds what an error message shows of a key, in bytes.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,7 +88,6 @@ func TestAdvertisedAddressIsTheOneInTheView(t *testing.T) {
 }
 
 func TestOperationErrorsSayWhatIsKnown(t *testing.T) {
-	c := &KVClient{}
 	put := clerk.Request{Put: &tandem.PutArgs{Op: tandem.OpAppend, Key: "k"}}
 	get := clerk.Request{Get: &tandem.GetArgs{Key: strings.Repeat("k", 100)}}
 	for name, tc := range map[string]struct {
@@ -103,13 +103,13 @@ func TestOperationErrorsSayWhatIsKnown(t *testing.T) {
 			`Get "` + strings.Repeat("k", 64) + `...": context canceled`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := c.wrap(tc.req, tc.done, nil)
+			err := (&operation{request: tc.req, done: tc.done}).err(nil)
 			require.EqualError(t, err, tc.text)
 			require.ErrorIs(t, err, tc.done.Err)
 			require.Equal(t, tc.unknown, errors.Is(err, ErrOutcomeUnknown))
 		})
 	}
-	require.NoError(t, c.wrap(put, clerk.Done{}, nil))
+	require.NoError(t, (&operation{request: put}).err(nil))
 }
 
 func TestLabFormsPanicWhereTryingAgainCannotHelp(t *testing.T) {
@@ -164,27 +164,6 @@ func TestCancelDuringCloseLeavesTheAnswerAlone(t *testing.T) {
 	}
 }
 
-// An answer that came just before the client was closed is the caller's with all that
-// is in it, whichever of the two the caller notices first: a Get that succeeds must
-// not show an empty value.
-func TestAnswerJustBeforeCloseIsWhole(t *testing.T) {
-	for range 64 { // which it notices is a matter of chance
-		c := &KVClient{opts: makeOptions(nil), gone: make(chan struct{})}
-		c.ctx, c.halt = context.WithCancel(t.Context())
-		c.inbox = newMailbox[clientEvent](inboxSize, c.turn.ring)
-		c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: func() {
-			for _, e := range c.inbox.take(nil) {
-				e.start.answer <- clerk.Done{Get: tandem.GetReply{Err: tandem.OK, Value: "v"}, Outcome: tandem.DidRun}
-			}
-			c.halt()
-			close(c.gone)
-		}}
-		value, err := c.GetContext(t.Context(), "k")
-		require.NoError(t, err)
-		require.Equal(t, "v", value)
-	}
-}
-
 func TestBrokenInvariantStopsThatServerOnly(t *testing.T) {
 	dir := socketDir(t)
 	m := startMonitor(t, dir)
@@ -221,6 +200,40 @@ func TestBrokenInvariantInAClientClosesIt(t *testing.T) {
 	<-c.gone
 	_, err := c.GetContext(context.Background(), "k")
 	require.ErrorIs(t, err, ErrClosed)
+	c.Close()
+}
+
+// Whoever waits when a client breaks is answered: operations that have been started, and
+// those that came just before or after what broke it.
+func TestBrokenClientLeavesNobodyWaiting(t *testing.T) {
+	c := MakeKVClient(filepath.Join(socketDir(t), "nobody"), WithLogger(slog.New(slog.DiscardHandler)))
+	failed := make(chan error, 3)
+	put := func() {
+		go func() { failed <- c.PutContext(context.Background(), "k", "v") }()
+	}
+	waits := func(n int) {
+		require.Eventually(t, func() bool {
+			c.inbox.mu.Lock()
+			defer c.inbox.mu.Unlock()
+			return len(slices.DeleteFunc(slices.Clone(c.inbox.items), func(e clientEvent) bool { return e.start == nil })) == n
+		}, soon, time.Millisecond)
+	}
+	put()
+	require.Eventually(t, func() bool {
+		c.turn.Lock()
+		defer c.turn.pass()
+		return len(c.loop.waiting) == 1
+	}, soon, time.Millisecond)
+	c.turn.Lock()
+	put()
+	waits(1)
+	c.inbox.post(clientEvent{do: func(*clientLoop) { panic(&tandem.InvariantError{Invariant: "S1", Detail: "seen by a test"}) }})
+	put()
+	waits(2)
+	c.turn.pass()
+	for range cap(failed) {
+		require.ErrorIs(t, <-failed, ErrClosed)
+	}
 	c.Close()
 }
 

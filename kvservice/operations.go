@@ -11,20 +11,24 @@ import (
 // GetContext returns the value of a key. If the key is absent the error is
 // tandem.ErrNoKey.
 func (c *KVClient) GetContext(ctx context.Context, key string) (string, error) {
-	d, err := c.do(ctx, clerk.Request{Get: &tandem.GetArgs{Key: key}})
-	return d.Get.Value, err
+	op := newOperation()
+	defer op.release()
+	op.get.Key = key
+	op.request.Get = &op.get
+	err := c.do(ctx, op)
+	return op.done.Get.Value, err
 }
 
 // PutContext sets the value of a key.
 func (c *KVClient) PutContext(ctx context.Context, key, value string) error {
-	_, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpPut, Key: key, Value: value})
+	_, err := c.update(ctx, &tandem.PutArgs{Op: tandem.OpPut, Key: key, Value: value})
 	return err
 }
 
 // PutHashContext sets the value of a key to strconv.Itoa(int(Hash(old+value))),
 // where old is the value before, "" if it was absent, and returns old.
 func (c *KVClient) PutHashContext(ctx context.Context, key, value string) (string, error) {
-	r, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpPutHash, DoHash: true, Key: key, Value: value})
+	r, err := c.update(ctx, &tandem.PutArgs{Op: tandem.OpPutHash, DoHash: true, Key: key, Value: value})
 	return r.PreviousValue, err
 }
 
@@ -32,13 +36,13 @@ func (c *KVClient) PutHashContext(ctx context.Context, key, value string) (strin
 // before, "" if it was absent. If that is too large, the error is
 // tandem.ErrTooLarge and nothing has changed.
 func (c *KVClient) AppendContext(ctx context.Context, key, value string) error {
-	_, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpAppend, Key: key, Value: value})
+	_, err := c.update(ctx, &tandem.PutArgs{Op: tandem.OpAppend, Key: key, Value: value})
 	return err
 }
 
 // DeleteContext removes a key. If it was absent the error is tandem.ErrNoKey.
 func (c *KVClient) DeleteContext(ctx context.Context, key string) error {
-	_, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpDelete, Key: key})
+	_, err := c.update(ctx, &tandem.PutArgs{Op: tandem.OpDelete, Key: key})
 	return err
 }
 
@@ -46,7 +50,7 @@ func (c *KVClient) DeleteContext(ctx context.Context, key string) error {
 // whether it did. An absent key counts as "", and a key that was set to "" is
 // there all the same.
 func (c *KVClient) CompareAndSwapContext(ctx context.Context, key, old, new string) (swapped bool, err error) {
-	r, err := c.update(ctx, tandem.PutArgs{Op: tandem.OpCompareAndSwap, Key: key, Value: new, Expected: old})
+	r, err := c.update(ctx, &tandem.PutArgs{Op: tandem.OpCompareAndSwap, Key: key, Value: new, Expected: old})
 	return r.Swapped, err
 }
 
@@ -58,15 +62,23 @@ func (c *KVClient) CompareAndSwapContext(ctx context.Context, key, old, new stri
 func (c *KVClient) ScanContext(ctx context.Context, prefix string, visit func(key, value string) bool) error {
 	var origin clerk.Origin
 	return visitPages(prefix, visit, func(args *tandem.ScanArgs) (*tandem.ScanReply, error) {
-		d, err := c.do(ctx, clerk.Request{Scan: args, Origin: origin})
-		origin = d.Origin
-		return &d.Scan, err
+		op := newOperation()
+		defer op.release()
+		op.request = clerk.Request{Scan: args, Origin: origin}
+		err := c.do(ctx, op)
+		origin = op.done.Origin
+		page := op.done.Scan
+		return &page, err
 	})
 }
 
-func (c *KVClient) update(ctx context.Context, args tandem.PutArgs) (tandem.PutReply, error) {
-	d, err := c.do(ctx, clerk.Request{Put: &args})
-	return d.Put, err
+func (c *KVClient) update(ctx context.Context, args *tandem.PutArgs) (tandem.PutReply, error) {
+	op := newOperation()
+	defer op.release()
+	op.put = *args
+	op.request.Put = &op.put
+	err := c.do(ctx, op)
+	return op.done.Put, err
 }
 
 // Get returns the value of a key, "" if it is absent. It is GetContext without
