@@ -160,7 +160,7 @@ func (c *KVClient) do(ctx context.Context, op *operation) error {
 	if c.ctx.Err() != nil || !c.inbox.post(clientEvent{start: op}) {
 		return op.failed(ErrClosed, tandem.DidNotRun)
 	}
-	c.turn.offer()
+	c.turn.offerTogether()
 	select {
 	case <-op.answered:
 		op.mine = true

@@ -50,7 +50,7 @@ func (l *clientLoop) run() {
 			l.work()
 		case <-c.turn.bell:
 			c.turn.Lock()
-			runtime.Gosched() // as offer does
+			runtime.Gosched() // as offerTogether does
 			l.work()
 		}
 		c.turn.pass()

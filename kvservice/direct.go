@@ -72,11 +72,11 @@ func (h *handler) Served() {
 		h.server.inbox.post(h.events...) // or else the server stops, and the connection ends
 		clear(h.events)
 		h.events = h.events[:0]
-	} else if !h.arrived {
-		return
+		h.server.turn.offerTogether()
+	} else if h.arrived {
+		h.server.turn.offer()
 	}
 	h.arrived = false
-	h.server.turn.offer()
 }
 
 // Gone implements rpcnet.Direct: nobody waits for answers any more.

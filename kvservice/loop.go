@@ -126,7 +126,7 @@ func (s *KVServer) run() {
 			}
 		case <-s.turn.bell:
 			s.turn.Lock()
-			runtime.Gosched() // as offer does
+			runtime.Gosched() // as offerTogether does
 			l.work()
 		}
 		s.turn.pass()

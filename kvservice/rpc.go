@@ -33,7 +33,7 @@ func (h *handler) submit(req replica.Request) (replica.Reply, error) {
 	if !s.inbox.post(event{request: req, waiter: waiter{handler: h, answer: answer}}) {
 		return replica.Reply{}, ErrStopped
 	}
-	s.turn.offer()
+	s.turn.offerTogether()
 	select {
 	case r := <-answer:
 		return r, nil

@@ -21,14 +21,21 @@ type turn struct {
 
 // offer does what waits, or leaves it to whoever has the turn.
 func (t *turn) offer() {
-	if !t.waits() || !t.TryLock() {
-		return
+	if t.waits() && t.TryLock() {
+		t.work()
+		t.pass()
 	}
-	// Others that bring something go first: then it is done with together. If there
-	// are none, this costs nothing.
-	runtime.Gosched()
-	t.work()
-	t.pass()
+}
+
+// offerTogether is offer for requests: others that bring some go first, and then it is
+// done with together. What a peer sends has been gathered by it, and to let others go
+// first costs a wakened thread where there are none.
+func (t *turn) offerTogether() {
+	if t.waits() && t.TryLock() {
+		runtime.Gosched()
+		t.work()
+		t.pass()
+	}
 }
 
 // pass gives the turn up. What has come since it was last looked is left to the
