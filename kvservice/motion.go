@@ -2,9 +2,11 @@ package kvservice
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -71,6 +73,16 @@ func (c *countedConn) Write(b []byte) (n int, err error) {
 		b = b[len(piece):]
 	}
 	return n, nil
+}
+
+// SyscallConn lets what the socket takes at once be written without waiting. That is not
+// counted: it says nothing of how the peer takes it in. What does not fit comes by Write.
+func (c *countedConn) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return sc.SyscallConn()
 }
 
 // tellMotion tells the core if bytes have moved to the backup.
