@@ -73,7 +73,9 @@ func (f *Failures) Add(o Failures) {
 }
 
 // silence watches for the longest time without an answer to any client. It is safe for
-// concurrent use; two answers at almost the same moment may count in either order.
+// concurrent use. An answer that is told late, by a client that was held up meanwhile,
+// does not turn time back; it may leave a silence longer than it was, though never
+// longer than some client waited.
 type silence struct {
 	start   time.Time
 	last    atomic.Int64 // when there was an answer, since the start
@@ -82,8 +84,11 @@ type silence struct {
 
 func (s *silence) answered(at time.Time) {
 	now := int64(at.Sub(s.start))
-	gap := now - s.last.Swap(now)
-	for old := s.longest.Load(); gap > old && !s.longest.CompareAndSwap(old, gap); old = s.longest.Load() {
+	last := s.last.Load()
+	for now > last && !s.last.CompareAndSwap(last, now) {
+		last = s.last.Load()
+	}
+	for old := s.longest.Load(); now-last > old && !s.longest.CompareAndSwap(old, now-last); old = s.longest.Load() {
 	}
 }
 
