@@ -24,17 +24,16 @@ type Clerk struct {
 	ask    asking
 	random uint64 // the generator's state; zero: none
 
-	requests map[uint64]*request  // by their place in order
-	ids      map[RequestID]uint64 // the callers' names for those places
-	calls    map[CallID]uint64    // the places of those whose call is under way
-	order    []uint64             // places, rising; some may be done and gone
-	places   uint64               // given out so far
-	lastCall CallID               // given out so far
+	first, last *request               // in order, rising by their places
+	places      uint64                 // given out so far
+	requests    map[RequestID]*request // the callers', by their names
+	calls       map[CallID]*request    // those whose call is under way
+	lastCall    CallID                 // given out so far
 
-	sessions map[uint64]session
-	free     []uint64 // sessions in no use; the last was used last
-	waiting  []uint64 // updates without a session, the first to be served first
-	opening  int      // requests of kind open
+	sessions map[uint64]*session
+	free     []*session // in no use; the last was used last
+	waiting  []*request // updates without a session, the first to be served first
+	opening  int        // requests of kind open
 
 	delayed bool // see Delayed; it is for whoever counts time, and changes nothing here
 	closed  bool
@@ -42,8 +41,9 @@ type Clerk struct {
 
 // session is one line of requests (rule S1).
 type session struct {
-	number uint64 // the last used up
-	owner  uint64 // the request it serves; zero: none
+	id     uint64
+	number uint64   // the last used up
+	owner  *request // that it serves; nil: none
 	sent   content
 }
 
@@ -63,10 +63,9 @@ func New(c Config) *Clerk {
 	return &Clerk{
 		config:   c.withDefaults(),
 		random:   c.Seed,
-		requests: make(map[uint64]*request),
-		ids:      make(map[RequestID]uint64),
-		calls:    make(map[CallID]uint64),
-		sessions: make(map[uint64]session),
+		requests: make(map[RequestID]*request),
+		calls:    make(map[CallID]*request),
+		sessions: make(map[uint64]*session),
 	}
 }
 
@@ -85,7 +84,7 @@ type Stats struct {
 // Stats returns what the clerk holds.
 func (c *Clerk) Stats() Stats {
 	return Stats{
-		Requests: len(c.ids),
+		Requests: len(c.requests),
 		Waiting:  len(c.waiting),
 		Calls:    len(c.calls),
 		Sessions: len(c.sessions),
@@ -103,7 +102,7 @@ func (c *Clerk) Awaits(id CallID) bool {
 // that is none (no arguments or two, an OpOpenSession) is done at once, with
 // tandem.ErrBadRequest. Start panics if the id is that of a request under way.
 func (c *Clerk) Start(id RequestID, req Request) {
-	if _, ok := c.ids[id]; ok {
+	if _, ok := c.requests[id]; ok {
 		c.broken("RequestID", "request %d started twice", id)
 	}
 	kind := kindOf(&req)
@@ -118,9 +117,9 @@ func (c *Clerk) Start(id RequestID, req Request) {
 	}
 	r := c.add(kind)
 	r.id, r.req = id, req
-	c.ids[id] = r.place
+	c.requests[id] = r
 	if kind == update {
-		c.waiting = append(c.waiting, r.place)
+		c.waiting = append(c.waiting, r)
 		c.serve()
 		return
 	}
@@ -130,11 +129,9 @@ func (c *Clerk) Start(id RequestID, req Request) {
 // Cancel gives a request up. It is done with ErrCanceled, and DidNotRun if it
 // was never sent. A request that is done already is left alone.
 func (c *Clerk) Cancel(id RequestID) {
-	place, ok := c.ids[id]
-	if !ok {
-		return
+	if r, ok := c.requests[id]; ok {
+		c.giveUp(r, ErrCanceled)
 	}
-	c.giveUp(c.requests[place], ErrCanceled)
 }
 
 // Close gives all requests up with ErrClosed, and those yet to come. Nothing is
@@ -145,10 +142,8 @@ func (c *Clerk) Close() {
 	}
 	c.closed = true
 	c.waiting, c.ask.wanted, c.ask.wait = nil, false, 0
-	for _, place := range c.order {
-		if r := c.requests[place]; r != nil {
-			c.giveUp(r, ErrClosed)
-		}
+	for r := range c.inOrder() {
+		c.giveUp(r, ErrClosed)
 	}
 }
 
@@ -161,11 +156,8 @@ func (c *Clerk) Tick() {
 		c.ask.wait--
 		c.askView()
 	}
-	// What is added meanwhile is not walked over: it has no time behind it.
-	for _, place := range c.order {
-		r := c.requests[place]
+	for r := range c.inOrder() {
 		switch {
-		case r == nil:
 		case r.call != 0:
 			c.tickCall(r)
 		case r.wait > 0:
@@ -184,9 +176,8 @@ func (c *Clerk) Until() int {
 		return 0
 	}
 	next := sooner(0, c.ask.wait)
-	for _, place := range c.order {
-		switch r := c.requests[place]; {
-		case r == nil:
+	for r := range c.inOrder() {
+		switch {
 		case r.call != 0:
 			next = sooner(sooner(next, r.left), r.doubt)
 		default:

@@ -4,9 +4,11 @@ import "github.com/tandemkv/tandem"
 
 // memory is what a clerk keeps to use it again. None of it is state.
 type memory struct {
-	out  Effects // what Take has returned
-	puts []*tandem.PutArgs
-	gets []*tandem.GetArgs
+	out      Effects    // what Take has returned
+	gone     []*request // since then; somebody may still walk over them
+	requests []*request
+	puts     []*tandem.PutArgs
+	gets     []*tandem.GetArgs
 }
 
 // maxSpare bounds how many of a kind are kept.
@@ -18,6 +20,10 @@ func (c *Clerk) Take() Effects {
 	out := c.out
 	c.out = c.spare.out.emptied()
 	c.spare.out = out
+	for _, r := range c.spare.gone {
+		c.spare.requests = keep(c.spare.requests, r)
+	}
+	c.spare.gone = emptied(c.spare.gone)
 	return out
 }
 

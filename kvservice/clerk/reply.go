@@ -10,11 +10,10 @@ import (
 // any more: a late reply to an attempt that was abandoned says nothing that the
 // later attempts will not (rule S1).
 func (c *Clerk) answered(id CallID, wanted ...kind) *request {
-	place, ok := c.calls[id]
+	r, ok := c.calls[id]
 	if !ok {
 		return nil
 	}
-	r := c.requests[place]
 	for _, k := range wanted {
 		if r.kind == k {
 			c.ended(r)
@@ -145,11 +144,10 @@ func (c *Clerk) refused(r *request, code tandem.Err) bool {
 // Failed takes the failure of a call: no reply came, and none will. sent says
 // whether the request may have left; false is a promise that it did not.
 func (c *Clerk) Failed(id CallID, sent bool) {
-	place, ok := c.calls[id]
+	r, ok := c.calls[id]
 	if !ok {
 		return
 	}
-	r := c.requests[place]
 	c.ended(r)
 	if !sent {
 		r.sent--

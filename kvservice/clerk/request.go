@@ -1,6 +1,7 @@
 package clerk
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/tandemkv/tandem"
@@ -44,12 +45,15 @@ func kindOf(req *Request) kind {
 // session (an update whose session is zero), under way (call is not zero),
 // backing off (wait is not zero), or ready and held up by the lack of a primary.
 type request struct {
-	place uint64
-	kind  kind
-	id    RequestID // not of open
-	req   Request   // not of open
+	place      uint64
+	prev, next *request // in order; they stay when it is gone
+	gone       bool     // it is done
+	kind       kind
+	id         RequestID // not of open
+	req        Request   // not of open
 
-	session, number uint64 // rule S1; zero: none yet
+	session *session // rule S1; nil: none yet
+	number  uint64   // of the session; zero: none yet
 
 	// sent counts the attempts under this session and number that may have
 	// left, the present one included (rule S5).
@@ -69,36 +73,60 @@ type request struct {
 // add makes a request, the last in order.
 func (c *Clerk) add(k kind) *request {
 	c.places++
-	r := &request{place: c.places, kind: k}
-	c.requests[r.place] = r
-	c.order = append(c.order, r.place)
+	r := spared(&c.spare.requests)
+	r.place, r.kind = c.places, k
+	c.append(r)
 	return r
+}
+
+// append enters a request in order, the last.
+func (c *Clerk) append(r *request) {
+	if r.prev = c.last; r.prev == nil {
+		c.first = r
+	} else {
+		r.prev.next = r
+	}
+	c.last = r
+}
+
+// inOrder walks over the requests. What is added meanwhile is left out: it has no time
+// behind it.
+func (c *Clerk) inOrder() iter.Seq[*request] {
+	return func(yield func(*request) bool) {
+		last := c.places
+		for r := c.first; r != nil && r.place <= last; r = r.next {
+			if !r.gone && !yield(r) {
+				return
+			}
+		}
+	}
 }
 
 // remove forgets a request that is done.
 func (c *Clerk) remove(r *request) {
-	delete(c.requests, r.place)
 	if r.kind == open {
 		c.opening--
 	} else {
-		delete(c.ids, r.id)
+		delete(c.requests, r.id)
 	}
-	if len(c.order) >= 2*len(c.requests)+16 {
-		// A new slice, since the old may be walked over at this moment.
-		order := make([]uint64, 0, 2*len(c.requests)+16)
-		for _, place := range c.order {
-			if c.requests[place] != nil {
-				order = append(order, place)
-			}
-		}
-		c.order = order
+	if r.prev == nil {
+		c.first = r.next
+	} else {
+		r.prev.next = r.next
 	}
+	if r.next == nil {
+		c.last = r.prev
+	} else {
+		r.next.prev = r.prev
+	}
+	r.gone = true
+	c.spare.gone = append(c.spare.gone, r)
 }
 
 // dispatch makes an attempt at a request, unless something is in the way.
 func (c *Clerk) dispatch(r *request) {
 	switch {
-	case r.call != 0, r.wait > 0, r.kind == update && r.session == 0:
+	case r.call != 0, r.wait > 0, r.kind == update && r.session == nil:
 		return
 	case r.kind == open && c.opening > len(c.waiting):
 		c.remove(r) // nobody waits for this session any more
@@ -125,7 +153,7 @@ func (c *Clerk) send(r *request) {
 	r.server, r.viewnum = c.view.PrimaryServer(), c.view.Viewnum
 	r.left, r.doubt = c.config.AttemptTicks, c.config.DoubtTicks
 	r.sent++
-	c.calls[r.call] = r.place
+	c.calls[r.call] = r
 
 	call := Call{ID: r.call, Addr: r.server.Addr}
 	target := tandem.Target{Cluster: c.view.Cluster, Group: c.config.Group, Viewnum: c.view.Viewnum}
@@ -134,7 +162,7 @@ func (c *Clerk) send(r *request) {
 		c.checkNumber(r)
 		call.Put = spared(&c.spare.puts)
 		*call.Put = *r.req.Put
-		call.Put.Session, call.Put.Number, call.Put.Target = r.session, r.number, target
+		call.Put.Session, call.Put.Number, call.Put.Target = r.session.id, r.number, target
 	case open:
 		call.Put = &tandem.PutArgs{Op: tandem.OpOpenSession, Target: target}
 	case get:
@@ -153,16 +181,15 @@ func (c *Clerk) send(r *request) {
 // C3 promise: that a session serves one request, and that a number stands for
 // one content.
 func (c *Clerk) checkNumber(r *request) {
-	s := c.sessions[r.session]
+	s := r.session
 	sent := contentOf(r.req.Put)
 	switch {
-	case s.owner != r.place:
-		c.broken("C3", "session %d serves request %d, sent by %d", r.session, s.owner, r.place)
+	case s.owner != r:
+		c.broken("C3", "request %d is sent by session %d, which does not serve it", r.id, s.id)
 	case r.number == s.number+1 && r.sent == 1:
 		s.number, s.sent = r.number, sent
-		c.sessions[r.session] = s
 	case r.number != s.number || sent != s.sent:
-		c.broken("S1", "session %d is at number %d, sent %d again", r.session, s.number, r.number)
+		c.broken("S1", "session %d is at number %d, sent %d again", s.id, s.number, r.number)
 	}
 }
 
@@ -252,8 +279,10 @@ func (c *Clerk) finish(r *request, d Done) {
 	if r.kind == open {
 		return // nobody asked for it by name
 	}
-	if i := slices.Index(c.waiting, r.place); i >= 0 {
-		c.waiting = slices.Delete(c.waiting, i, i+1)
+	if r.kind == update && r.session == nil {
+		if i := slices.Index(c.waiting, r); i >= 0 {
+			c.waiting = slices.Delete(c.waiting, i, i+1)
+		}
 	}
 	if r.kind == update && d.Outcome == tandem.OutcomeUnknown {
 		c.observe("S5", "request %d is done with its outcome unknown: %v", r.id, d.Err)

@@ -22,20 +22,40 @@ func (c *Clerk) Clone() *Clerk {
 		Ask:     slices.Clone(c.out.Ask),
 		Done:    slices.Clone(c.out.Done),
 	}
-	d.ids = maps.Clone(c.ids)
-	d.calls = maps.Clone(c.calls)
-	d.sessions = maps.Clone(c.sessions)
-	d.order = slices.Clone(c.order)
+	d.first, d.last = nil, nil
+	d.requests = make(map[RequestID]*request, len(c.requests))
+	d.calls = make(map[CallID]*request, len(c.calls))
+	d.sessions = make(map[uint64]*session, len(c.sessions))
+	for r := range c.inOrder() {
+		d.takeOver(*r)
+	}
 	d.free = slices.Clone(c.free)
+	for i, s := range d.free {
+		free := *s
+		d.free[i], d.sessions[s.id] = &free, &free
+	}
 	d.waiting = slices.Clone(c.waiting)
-	d.requests = make(map[uint64]*request, len(c.requests))
-	for _, place := range c.order {
-		if r := c.requests[place]; r != nil {
-			copied := *r
-			d.requests[place] = &copied
-		}
+	for i, r := range d.waiting {
+		d.waiting[i] = d.requests[r.id]
 	}
 	return &d
+}
+
+// takeOver enters a request of the clerk that is cloned, and its session.
+func (c *Clerk) takeOver(r request) {
+	r.prev, r.next = nil, nil
+	c.append(&r)
+	if r.kind != open {
+		c.requests[r.id] = &r
+	}
+	if r.call != 0 {
+		c.calls[r.call] = &r
+	}
+	if r.session != nil {
+		s := *r.session
+		s.owner = &r
+		r.session, c.sessions[s.id] = &s, &s
+	}
 }
 
 // AppendState appends a canonical encoding of the state, in which names that
@@ -51,17 +71,16 @@ func (c *Clerk) AppendState(b []byte) []byte {
 	b = appendInt(b, c.ask.wait, c.ask.failures)
 	b = binary.AppendUvarint(b, c.random)
 
-	ranks := make(map[uint64]int, len(c.requests))
-	b = appendInt(b, len(c.requests))
-	for _, place := range c.order {
-		if r := c.requests[place]; r != nil {
-			ranks[place] = len(ranks) + 1
-			b = c.appendRequest(b, r)
-		}
+	all := len(c.requests) + c.opening
+	ranks := make(map[*request]int, all)
+	b = appendInt(b, all)
+	for r := range c.inOrder() {
+		ranks[r] = len(ranks) + 1
+		b = c.appendRequest(b, r)
 	}
 	b = appendInt(b, len(c.waiting))
-	for _, place := range c.waiting {
-		b = appendInt(b, ranks[place])
+	for _, r := range c.waiting {
+		b = appendInt(b, ranks[r])
 	}
 	b = appendInt(b, len(c.sessions))
 	for _, id := range slices.Sorted(maps.Keys(c.sessions)) {
@@ -70,8 +89,8 @@ func (c *Clerk) AppendState(b []byte) []byte {
 		b = binary.AppendUvarint(b, s.number)
 		b = appendInt(b, ranks[s.owner])
 	}
-	for _, id := range c.free {
-		b = binary.AppendUvarint(b, id)
+	for _, s := range c.free {
+		b = binary.AppendUvarint(b, s.id)
 	}
 	return b
 }
@@ -98,7 +117,11 @@ func (c *Clerk) appendRequest(b []byte, r *request) []byte {
 		b = appendString(b, r.req.Origin.Addr)
 		b = binary.AppendUvarint(b, r.req.Origin.Cluster)
 	}
-	b = binary.AppendUvarint(b, r.session)
+	session := uint64(0)
+	if r.session != nil {
+		session = r.session.id
+	}
+	b = binary.AppendUvarint(b, session)
 	b = binary.AppendUvarint(b, r.number)
 	b = appendInt(b, r.sent, r.left, r.doubt, r.wait, r.failures, r.expired)
 	b = appendBool(b, r.call != 0)

@@ -82,9 +82,8 @@ func (s *stage) act(t *testing.T, d *datadriven.TestData) {
 		return n
 	}
 	call := func() CallID {
-		for _, place := range s.clerk.order {
-			r := s.clerk.requests[place]
-			if r != nil && r.call != 0 && (r.kind == open && arg(0) == "open" || r.kind != open && arg(0) == fmt.Sprint("r", r.id)) {
+		for r := range s.clerk.inOrder() {
+			if r.call != 0 && (r.kind == open && arg(0) == "open" || r.kind != open && arg(0) == fmt.Sprint("r", r.id)) {
 				return r.call
 			}
 		}
@@ -224,29 +223,28 @@ func checkClerk(t require.TestingT, c *Clerk) {
 	owned, opening, byID := 0, 0, 0
 	calls := map[CallID]bool{}
 	last := uint64(0)
-	for _, place := range c.order {
-		require.Less(t, last, place)
-		last = place
-		r := c.requests[place]
-		if r == nil {
-			continue
-		}
-		require.Equal(t, place, r.place)
+	var before *request
+	for r := range c.inOrder() {
+		require.Less(t, last, r.place)
+		last = r.place
+		require.Same(t, before, r.prev)
+		before = r
 		if r.kind == open {
 			opening++
 		} else {
 			byID++
-			require.Equal(t, place, c.ids[r.id])
+			require.Same(t, r, c.requests[r.id])
 		}
-		waits := slices.Contains(c.waiting, place)
-		require.Equal(t, r.kind == update && r.session == 0, waits)
-		if r.session != 0 {
+		waits := slices.Contains(c.waiting, r)
+		require.Equal(t, r.kind == update && r.session == nil, waits)
+		if r.session != nil {
 			owned++
-			require.Equal(t, place, c.sessions[r.session].owner, "rule C3")
+			require.Same(t, r.session, c.sessions[r.session.id])
+			require.Same(t, r, r.session.owner, "rule C3")
 		}
 		if r.call != 0 {
 			calls[r.call] = true
-			require.Equal(t, place, c.calls[r.call])
+			require.Same(t, r, c.calls[r.call])
 			require.Positive(t, r.sent)
 			require.Zero(t, r.wait)
 		}
@@ -255,15 +253,16 @@ func checkClerk(t require.TestingT, c *Clerk) {
 			"request %d (kind %d) is forgotten", r.id, r.kind)
 	}
 	require.Len(t, c.calls, len(calls))
-	require.Len(t, c.ids, byID)
-	require.Len(t, c.requests, byID+opening)
+	require.Same(t, before, c.last)
+	require.Len(t, c.requests, byID)
 	require.Equal(t, opening, c.opening)
-	require.True(t, slices.IsSorted(c.waiting), "first come, first served")
+	require.True(t, slices.IsSortedFunc(c.waiting, inPlace), "first come, first served")
 	require.Len(t, c.sessions, owned+len(c.free))
 	require.LessOrEqual(t, len(c.sessions)+c.opening, c.config.MaxSessions, "rule C3")
-	for i, id := range c.free {
-		require.Zero(t, c.sessions[id].owner)
-		require.NotContains(t, c.free[i+1:], id)
+	for i, s := range c.free {
+		require.Nil(t, s.owner)
+		require.Same(t, s, c.sessions[s.id])
+		require.False(t, slices.Contains(c.free[i+1:], s))
 	}
 	if len(c.waiting) > 0 {
 		require.Empty(t, c.free)

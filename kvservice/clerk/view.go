@@ -1,10 +1,6 @@
 package clerk
 
-import (
-	"slices"
-
-	"github.com/tandemkv/tandem"
-)
+import "github.com/tandemkv/tandem"
 
 // asking is where the clerk stands with the view service.
 type asking struct {
@@ -28,7 +24,7 @@ func (c *Clerk) want(why string) {
 // askView asks, if that is wanted and nothing is in the way. News that nobody
 // waits for any more is not wanted (rule C1).
 func (c *Clerk) askView() {
-	if len(c.requests) == 0 {
+	if c.first == nil {
 		c.ask.wanted = false
 	}
 	if !c.ask.wanted || c.ask.underway || c.ask.wait > 0 {
@@ -102,7 +98,7 @@ func (c *Clerk) ViewFailed() {
 // service that is gone, or one that does not wait before it answers, would
 // otherwise be asked without pause (rule C2).
 func (c *Clerk) noNews() {
-	if !c.ask.wanted || len(c.requests) == 0 {
+	if !c.ask.wanted || c.first == nil {
 		c.ask.wanted, c.ask.failures = false, 0
 		return
 	}
@@ -117,11 +113,7 @@ func (c *Clerk) adopt(v tandem.View) {
 	c.view = v
 	c.ask = asking{}
 	c.observe("C2", "view %d, primary %s: what waits goes out at once", v.Viewnum, v.Primary)
-	for _, place := range c.order {
-		r := c.requests[place]
-		if r == nil {
-			continue
-		}
+	for r := range c.inOrder() {
 		if r.call != 0 && r.server != v.PrimaryServer() {
 			c.abandon(r)
 		}
@@ -139,10 +131,8 @@ func (c *Clerk) refuseCluster(v tandem.View) {
 	c.observe("V0", "this client belongs to cluster %x and refuses %x, which has taken its place", c.view.Cluster, v.Cluster)
 	c.ask = asking{}
 	c.waiting = nil // what becomes free is not to be given to those that end as well
-	for _, place := range slices.Clone(c.order) {
-		r := c.requests[place]
+	for r := range c.inOrder() {
 		switch {
-		case r == nil:
 		case r.kind == update && c.outcome(r, 0) == tandem.OutcomeUnknown:
 			c.finish(r, Done{Err: lost(tandem.ErrWrongCluster), Outcome: tandem.OutcomeUnknown})
 		default:

@@ -9,12 +9,12 @@ var clients = []Mutant{
 	}, {
 		Name: "retry-in-a-new-session", Rules: []string{"S1"},
 		Story: "A request whose attempt failed is sent again in another session.",
-		Edits: []Edit{{clerkRequest, "c.backOff(r)\n\tc.want(\"an attempt failed\")", "if r.kind == update && r.session != 0 {\n\t\tc.drop(r)\n\t\tc.requeue(r)\n\t\tc.serve()\n\t}\n\tc.backOff(r)\n\tc.want(\"an attempt failed\")"}},
+		Edits: []Edit{{clerkRequest, "c.backOff(r)\n\tc.want(\"an attempt failed\")", "if r.kind == update && r.session != nil {\n\t\tc.drop(r)\n\t\tc.requeue(r)\n\t\tc.serve()\n\t}\n\tc.backOff(r)\n\tc.want(\"an attempt failed\")"}},
 	}, {
 		Name: "number-used-again", Rules: []string{"S1"},
 		Story: "A request that was given up leaves its number to the next one.",
 		Edits: []Edit{
-			{clerkSession, "r.session, r.number, r.sent = id, s.number+1, 0", "r.session, r.number, r.sent = id, max(s.number, 1), 0"},
+			{clerkSession, "r.session, r.number, r.sent = s, s.number+1, 0", "r.session, r.number, r.sent = s, max(s.number, 1), 0"},
 			{clerkRequest, "case r.number != s.number || sent != s.sent:", "case r.number != s.number && r.sent > 1:"},
 		},
 	}, {
@@ -65,6 +65,6 @@ var clients = []Mutant{
 	}, {
 		Name: "session-not-given-back", Rules: []string{"C3"},
 		Story: "Sessions are not given back to the pool, which runs dry.",
-		Edits: []Edit{{clerkSession, "c.free = append(c.free, id)\n\tif !c.closed {\n\t\tc.serve()", "if !c.closed {\n\t\tc.serve()"}},
+		Edits: []Edit{{clerkSession, "c.free = append(c.free, s)\n\tif !c.closed {\n\t\tc.serve()", "if !c.closed {\n\t\tc.serve()"}},
 	},
 }
