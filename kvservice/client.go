@@ -86,7 +86,10 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 	if attempt := int(o.attemptTimeout / clientTick); attempt > 0 {
 		l.patience = min(l.patience, attempt)
 	}
-	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work}
+	c.turn = turn{
+		bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work,
+		others: func() bool { return len(l.waiting) > 0 || l.together },
+	}
 	c.loop = l
 	c.tasks.Go(l.run)
 	return c

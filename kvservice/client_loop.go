@@ -21,6 +21,8 @@ type clientLoop struct {
 	waiting map[clerk.RequestID]*operation
 	calls   map[clerk.CallID]*attempt
 	events  []clientEvent // done with; take fills another
+	// together: more than one caller was answered last time. They may be back soon.
+	together bool
 
 	// Time passes for the clerk only while it waits for something: whenever anything
 	// happens, and when it has something to do by then. Most of what it waits for
@@ -146,6 +148,9 @@ func (l *clientLoop) carryOut() {
 		}
 		for _, ask := range effects.Ask {
 			l.ask(ask)
+		}
+		if n := len(effects.Done); n > 0 {
+			l.together = n > 1
 		}
 		for i := range effects.Done {
 			d := &effects.Done[i]

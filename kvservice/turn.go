@@ -17,6 +17,9 @@ type turn struct {
 	bell  chan struct{} // holds an element when the goroutine that waits should look
 	waits func() bool   // whether there is work
 	work  func()        // does what there is, called with the turn held
+	// others reports whether others may be about to bring requests, called with the
+	// turn held. Nil: they always may.
+	others func() bool
 }
 
 // offer does what waits, or leaves it to whoever has the turn.
@@ -32,7 +35,9 @@ func (t *turn) offer() {
 // first costs a wakened thread where there are none.
 func (t *turn) offerTogether() {
 	if t.waits() && t.TryLock() {
-		runtime.Gosched()
+		if t.others == nil || t.others() {
+			runtime.Gosched()
+		}
 		t.work()
 		t.pass()
 	}
