@@ -78,17 +78,15 @@ func MakeKVClient(monitorAddr string, opts ...Option) *KVClient {
 			DoubtTicks:   doubtTicks,
 			Seed:         drawIncarnation(),
 		}),
-		waiting:  make(map[clerk.RequestID]*operation),
 		timer:    time.NewTimer(time.Hour), // which nothing waits for yet
 		patience: doubtTicks,
-		calls:    make(map[clerk.CallID]*attempt),
 	}
 	if attempt := int(o.attemptTimeout / clientTick); attempt > 0 {
 		l.patience = min(l.patience, attempt)
 	}
 	c.turn = turn{
 		bell: make(chan struct{}, 1), waits: c.inbox.waits, work: l.work,
-		others: func() bool { return len(l.waiting) > 0 || l.together },
+		others: func() bool { return l.waiting.Len() > 0 || l.together },
 	}
 	c.loop = l
 	c.tasks.Go(l.run)
@@ -160,7 +158,7 @@ func (c *KVClient) do(ctx context.Context, op *operation) error {
 	if err := c.checkSize(&op.request); err != nil {
 		return op.failed(err, tandem.DidNotRun)
 	}
-	if c.ctx.Err() != nil || !c.inbox.post(clientEvent{start: op}) {
+	if !c.inbox.post(clientEvent{start: op}) {
 		return op.failed(ErrClosed, tandem.DidNotRun)
 	}
 	c.turn.offerTogether()
@@ -173,7 +171,7 @@ func (c *KVClient) do(ctx context.Context, op *operation) error {
 	var why error
 	c.post(func(l *clientLoop) {
 		// Once it has been answered, why is the caller's again.
-		if _, ok := l.waiting[op.id]; ok {
+		if l.waiting.Get(op.id) == op {
 			why = l.trouble()
 		}
 		l.clerk.Cancel(op.id)

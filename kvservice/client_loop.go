@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/numbered"
 	"github.com/tandemkv/tandem/internal/rpcnet"
 	"github.com/tandemkv/tandem/kvservice/clerk"
 )
@@ -18,8 +19,8 @@ type clientLoop struct {
 	client  *KVClient
 	clerk   *clerk.Clerk
 	lastID  clerk.RequestID
-	waiting map[clerk.RequestID]*operation
-	calls   map[clerk.CallID]*attempt
+	waiting numbered.Map[clerk.RequestID, operation]
+	calls   numbered.Map[clerk.CallID, attempt]
 	events  []clientEvent // done with; take fills another
 	// together: more than one caller was answered last time. They may be back soon.
 	together bool
@@ -72,7 +73,7 @@ func (l *clientLoop) work() {
 
 // pass counts time.
 func (l *clientLoop) pass(now time.Time) {
-	if len(l.waiting) == 0 {
+	if l.waiting.Len() == 0 {
 		l.passed = now
 	}
 	for range ticksUntil(now, &l.passed, clientTick, maxClientTicks) {
@@ -83,7 +84,7 @@ func (l *clientLoop) pass(now time.Time) {
 // wind sees to it that run wakes when time has something to do for the clerk, but not
 // that it does not wake in vain.
 func (l *clientLoop) wind() {
-	if len(l.waiting) == 0 || !l.due.IsZero() && !l.clerk.Delayed() {
+	if l.waiting.Len() == 0 || !l.due.IsZero() && !l.clerk.Delayed() {
 		return
 	}
 	ticks := l.clerk.Until()
@@ -130,7 +131,7 @@ func (l *clientLoop) drain(now time.Time) {
 func (l *clientLoop) start(op *operation, now time.Time) {
 	l.lastID++
 	op.id, op.since = l.lastID, now
-	l.waiting[op.id] = op
+	l.waiting.Put(op.id, op)
 	l.clerk.Start(op.id, op.request)
 }
 
@@ -141,9 +142,8 @@ func (l *clientLoop) carryOut() {
 			l.call(&effects.Calls[i])
 		}
 		for _, id := range effects.Abandon {
-			if a := l.calls[id]; a != nil {
+			if a := l.calls.Delete(id); a != nil {
 				a.Abandon()
-				delete(l.calls, id)
 			}
 		}
 		for _, ask := range effects.Ask {
@@ -154,8 +154,7 @@ func (l *clientLoop) carryOut() {
 		}
 		for i := range effects.Done {
 			d := &effects.Done[i]
-			if op, ok := l.waiting[d.ID]; ok {
-				delete(l.waiting, d.ID)
+			if op := l.waiting.Delete(d.ID); op != nil {
 				op.answer(d)
 			}
 		}
@@ -171,10 +170,10 @@ func (l *clientLoop) answerRest() {
 			e.start.answer(&clerk.Done{Err: ErrClosed, Outcome: tandem.DidNotRun})
 		}
 	}
-	for _, op := range l.waiting {
+	for op := range l.waiting.All() {
 		op.answer(&clerk.Done{Err: ErrClosed})
 	}
-	clear(l.waiting)
+	l.waiting = numbered.Map[clerk.RequestID, operation]{}
 }
 
 // call makes an RPC, which goes out with the next Flush.
@@ -193,14 +192,14 @@ func (l *clientLoop) call(call *clerk.Call) {
 		l.clerk.Failed(call.ID, false)
 		return
 	}
-	l.calls[call.ID] = a
+	l.calls.Put(call.ID, a)
 }
 
 // returned takes what came of an attempt: its reply, or that it failed, and with that
 // whether the request may have left.
 func (l *clientLoop) returned(a *attempt) {
 	call := &a.call
-	delete(l.calls, call.ID)
+	l.calls.Delete(call.ID)
 	if l.callErr = a.err; a.err != nil {
 		l.clerk.Failed(call.ID, !errors.Is(a.err, rpcnet.ErrNotSent))
 		return
@@ -320,7 +319,7 @@ type clientEvent struct {
 
 // anyFor reports whether an operation has been under way for at least so long.
 func (l *clientLoop) anyFor(d time.Duration) bool {
-	for _, w := range l.waiting {
+	for w := range l.waiting.All() {
 		if time.Since(w.since) >= d {
 			return true
 		}

@@ -30,7 +30,7 @@ func TestClientWakesInTimeForTheShortestAttempt(t *testing.T) {
 	require.Eventually(t, func() bool {
 		c.post(func(l *clientLoop) {
 			var d time.Duration
-			if len(l.waiting) > 0 && !l.due.IsZero() {
+			if l.waiting.Len() > 0 && !l.due.IsZero() {
 				d = l.due.Sub(l.passed)
 			}
 			sleep <- d

@@ -222,7 +222,7 @@ func TestBrokenClientLeavesNobodyWaiting(t *testing.T) {
 	require.Eventually(t, func() bool {
 		c.turn.Lock()
 		defer c.turn.pass()
-		return len(c.loop.waiting) == 1
+		return c.loop.waiting.Len() == 1
 	}, soon, time.Millisecond)
 	c.turn.Lock()
 	put()

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tandemkv/tandem/internal/numbered"
 )
 
 // link is one connection of a transport, from before it is dialled until it is
@@ -49,11 +51,11 @@ type link struct {
 	cause   error   // why it was shut
 	queue   []*call // not yet written, oldest first
 	room    chan struct{}
-	unfit   []unfit          // for the writer to settle
-	pending map[uint64]*call // handed to the network, by sequence number
-	next    uint64           // the next sequence number
-	owed    int              // requests written that have had no reply, abandoned ones included
-	echo    bool             // a sign of life should be asked for
+	unfit   []unfit                    // for the writer to settle
+	pending numbered.Map[uint64, call] // handed to the network, by sequence number
+	next    uint64                     // the next sequence number
+	owed    int                        // requests written that have had no reply, abandoned ones included
+	echo    bool                       // a sign of life should be asked for
 
 	moved atomic.Bool // the peer made room for bytes since the last look
 }
@@ -64,7 +66,6 @@ func newLink(h *hub, key laneKey) *link {
 		key:     key,
 		perCall: h.cfg.DialPerCall,
 		wake:    make(chan struct{}, 1),
-		pending: make(map[uint64]*call),
 	}
 	l.ctx, l.cancel = context.WithCancel(h.ctx)
 	return l
@@ -120,8 +121,8 @@ func (l *link) shut(cause error) {
 func (l *link) forget(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pending[c.seq] == c {
-		delete(l.pending, c.seq)
+	if l.pending.Get(c.seq) == c {
+		l.pending.Delete(c.seq)
 	}
 }
 
@@ -189,12 +190,9 @@ func (l *link) dial() error {
 func (l *link) end(cause error, established bool) {
 	l.hub.retire(l)
 	l.mu.Lock()
-	queue, refused, lost := l.queue, l.unfit, make([]*call, 0, len(l.pending))
-	for _, c := range l.pending {
-		lost = append(lost, c)
-	}
+	queue, refused, lost := l.queue, l.unfit, slices.Collect(l.pending.All())
 	slices.SortFunc(lost, func(a, b *call) int { return int(a.seq) - int(b.seq) })
-	l.queue, l.unfit, l.pending = nil, nil, nil
+	l.queue, l.unfit, l.pending = nil, nil, numbered.Map[uint64, call]{}
 	if l.room != nil {
 		close(l.room)
 		l.room = nil
@@ -456,7 +454,7 @@ func (l *link) encodeNext(enc *encoder, batch *[]placed) bool {
 	err := l.encodeCall(enc, c, seq)
 	if err != nil {
 		l.mu.Lock()
-		delete(l.pending, seq)
+		l.pending.Delete(seq)
 		l.owed--
 		l.unfit = append(l.unfit, unfit{c, notSent(err)})
 		l.mu.Unlock()
@@ -471,10 +469,7 @@ func (l *link) encodeCall(enc *encoder, c *call, seq uint64) (err error) {
 	if !l.compact {
 		return enc.message(&rpc.Request{ServiceMethod: c.method, Seq: seq}, c.args)
 	}
-	method, ok := l.hub.compact[c.method]
-	if !ok {
-		method = -1
-	}
+	method := slices.Index(l.hub.cfg.Compact, c.method) // they are few
 	enc.buf, err = compactRequest(enc.buf, enc.max, seq, method, c.method, c.args)
 	return err
 }
@@ -507,7 +502,7 @@ func (l *link) handOver() (c *call, seq uint64) {
 		l.owed++
 		c.seq = l.next
 		if c.state.Load() != callSettled {
-			l.pending[c.seq] = c
+			l.pending.Put(c.seq, c)
 		}
 		return c, c.seq
 	}
@@ -633,9 +628,7 @@ func (l *link) answered(seq uint64) *call {
 		return nil // a beat, or nonsense
 	}
 	l.owed--
-	c := l.pending[seq]
-	delete(l.pending, seq)
-	return c
+	return l.pending.Delete(seq)
 }
 
 // deliver gives a call its reply, by way of the faults.

@@ -86,10 +86,6 @@ func NewTransport(cfg TransportConfig) *Transport {
 		loose:  make(map[*call]bool),
 		timers: make(map[*time.Timer]bool),
 	}
-	h.compact = make(map[string]int)
-	for i, m := range cfg.Compact {
-		h.compact[m] = i
-	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return &Transport{hub: h}
 }
@@ -128,10 +124,9 @@ func (t *Transport) Close() { t.hub.close() }
 // Locks are taken in this order: Faults, hub, link. None is held while a done
 // function, OnDown or Dial runs.
 type hub struct {
-	cfg     TransportConfig
-	compact map[string]int  // the methods of cfg.Compact, by their place
-	ctx     context.Context // ends with close
-	cancel  context.CancelFunc
+	cfg    TransportConfig
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
 
 	mu     sync.Mutex // guards what follows, and the Add of wg against close
 	closed bool

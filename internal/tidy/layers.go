@@ -22,12 +22,13 @@ var layers = map[string]layer{
 	"internal/compact":             {},
 	"internal/compact/compacttest": {foreign: []string{"github.com/stretchr/testify/require"}},
 	".":                            {rooms: []string{"internal/compact"}},
+	"internal/numbered":            {},
 
 	// The cores. The store is a replica's machine, so it knows entries.
 	"sysmonitor/view":   {rooms: []string{"."}},
 	"kvservice/replica": {rooms: []string{".", "internal/compact"}},
 	"kvservice/store":   {rooms: []string{".", "kvservice/replica"}},
-	"kvservice/clerk":   {rooms: []string{"."}},
+	"kvservice/clerk":   {rooms: []string{".", "internal/numbered"}},
 
 	// The world for the cores: no shell. What it leaves behind for people is drawn
 	// and written beside it.
@@ -46,10 +47,10 @@ var layers = map[string]layer{
 
 	// The shells, with the wire that they share.
 	"internal/filelock": {},
-	"internal/rpcnet":   {rooms: []string{".", "internal/filelock"}},
+	"internal/rpcnet":   {rooms: []string{".", "internal/filelock", "internal/numbered"}},
 	"sysmonitor":        {rooms: []string{".", "sysmonitor/view", "internal/filelock", "internal/rpcnet"}},
 	"kvservice": {rooms: []string{".", "internal/compact", "kvservice/replica", "kvservice/store", "kvservice/clerk",
-		"sysmonitor", "internal/rpcnet"}},
+		"sysmonitor", "internal/rpcnet", "internal/numbered"}},
 
 	// Processes of the binary, and a network between them.
 	"internal/pause":   {},

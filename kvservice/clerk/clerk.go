@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/numbered"
 )
 
 // Clerk is a client's state. It is not safe for concurrent use.
@@ -24,11 +25,11 @@ type Clerk struct {
 	ask    asking
 	random uint64 // the generator's state; zero: none
 
-	first, last *request               // in order, rising by their places
-	places      uint64                 // given out so far
-	requests    map[RequestID]*request // the callers', by their names
-	calls       map[CallID]*request    // those whose call is under way
-	lastCall    CallID                 // given out so far
+	first, last *request                         // in order, rising by their places
+	places      uint64                           // given out so far
+	requests    numbered.Map[RequestID, request] // the callers', by their names
+	calls       numbered.Map[CallID, request]    // those whose call is under way
+	lastCall    CallID                           // given out so far
 
 	sessions map[uint64]*session
 	free     []*session // in no use; the last was used last
@@ -63,8 +64,6 @@ func New(c Config) *Clerk {
 	return &Clerk{
 		config:   c.withDefaults(),
 		random:   c.Seed,
-		requests: make(map[RequestID]*request),
-		calls:    make(map[CallID]*request),
 		sessions: make(map[uint64]*session),
 	}
 }
@@ -84,9 +83,9 @@ type Stats struct {
 // Stats returns what the clerk holds.
 func (c *Clerk) Stats() Stats {
 	return Stats{
-		Requests: len(c.requests),
+		Requests: c.requests.Len(),
 		Waiting:  len(c.waiting),
-		Calls:    len(c.calls),
+		Calls:    c.calls.Len(),
 		Sessions: len(c.sessions),
 		Opening:  c.opening,
 	}
@@ -94,15 +93,14 @@ func (c *Clerk) Stats() Stats {
 
 // Awaits reports whether a reply to this call can still change anything.
 func (c *Clerk) Awaits(id CallID) bool {
-	_, ok := c.calls[id]
-	return ok
+	return c.calls.Get(id) != nil
 }
 
 // Start takes a request in. Its Done comes later, or in the next Take. A request
 // that is none (no arguments or two, an OpOpenSession) is done at once, with
 // tandem.ErrBadRequest. Start panics if the id is that of a request under way.
 func (c *Clerk) Start(id RequestID, req Request) {
-	if _, ok := c.requests[id]; ok {
+	if c.requests.Get(id) != nil {
 		c.broken("RequestID", "request %d started twice", id)
 	}
 	kind := kindOf(&req)
@@ -117,7 +115,7 @@ func (c *Clerk) Start(id RequestID, req Request) {
 	}
 	r := c.add(kind)
 	r.id, r.req = id, req
-	c.requests[id] = r
+	c.requests.Put(id, r)
 	if kind == update {
 		c.waiting = append(c.waiting, r)
 		c.serve()
@@ -129,7 +127,7 @@ func (c *Clerk) Start(id RequestID, req Request) {
 // Cancel gives a request up. It is done with ErrCanceled, and DidNotRun if it
 // was never sent. A request that is done already is left alone.
 func (c *Clerk) Cancel(id RequestID) {
-	if r, ok := c.requests[id]; ok {
+	if r := c.requests.Get(id); r != nil {
 		c.giveUp(r, ErrCanceled)
 	}
 }

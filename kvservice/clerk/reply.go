@@ -10,8 +10,8 @@ import (
 // any more: a late reply to an attempt that was abandoned says nothing that the
 // later attempts will not (rule S1).
 func (c *Clerk) answered(id CallID, wanted ...kind) *request {
-	r, ok := c.calls[id]
-	if !ok {
+	r := c.calls.Get(id)
+	if r == nil {
 		return nil
 	}
 	for _, k := range wanted {
@@ -144,8 +144,8 @@ func (c *Clerk) refused(r *request, code tandem.Err) bool {
 // Failed takes the failure of a call: no reply came, and none will. sent says
 // whether the request may have left; false is a promise that it did not.
 func (c *Clerk) Failed(id CallID, sent bool) {
-	r, ok := c.calls[id]
-	if !ok {
+	r := c.calls.Get(id)
+	if r == nil {
 		return
 	}
 	c.ended(r)

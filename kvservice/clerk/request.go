@@ -107,7 +107,7 @@ func (c *Clerk) remove(r *request) {
 	if r.kind == open {
 		c.opening--
 	} else {
-		delete(c.requests, r.id)
+		c.requests.Delete(r.id)
 	}
 	if r.prev == nil {
 		c.first = r.next
@@ -153,7 +153,7 @@ func (c *Clerk) send(r *request) {
 	r.server, r.viewnum = c.view.PrimaryServer(), c.view.Viewnum
 	r.left, r.doubt = c.config.AttemptTicks, c.config.DoubtTicks
 	r.sent++
-	c.calls[r.call] = r
+	c.calls.Put(r.call, r)
 
 	call := Call{ID: r.call, Addr: r.server.Addr}
 	target := tandem.Target{Cluster: c.view.Cluster, Group: c.config.Group, Viewnum: c.view.Viewnum}
@@ -201,7 +201,7 @@ func (c *Clerk) abandon(r *request) {
 
 // ended notes that a request's call is over.
 func (c *Clerk) ended(r *request) {
-	delete(c.calls, r.call)
+	c.calls.Delete(r.call)
 	r.call, r.left, r.doubt = 0, 0, 0
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tandemkv/tandem"
+	"github.com/tandemkv/tandem/internal/numbered"
 )
 
 // Clone returns a clerk that is equal and independent, effects that have not
@@ -23,8 +24,7 @@ func (c *Clerk) Clone() *Clerk {
 		Done:    slices.Clone(c.out.Done),
 	}
 	d.first, d.last = nil, nil
-	d.requests = make(map[RequestID]*request, len(c.requests))
-	d.calls = make(map[CallID]*request, len(c.calls))
+	d.requests, d.calls = numbered.Map[RequestID, request]{}, numbered.Map[CallID, request]{}
 	d.sessions = make(map[uint64]*session, len(c.sessions))
 	for r := range c.inOrder() {
 		d.takeOver(*r)
@@ -36,7 +36,7 @@ func (c *Clerk) Clone() *Clerk {
 	}
 	d.waiting = slices.Clone(c.waiting)
 	for i, r := range d.waiting {
-		d.waiting[i] = d.requests[r.id]
+		d.waiting[i] = d.requests.Get(r.id)
 	}
 	return &d
 }
@@ -46,10 +46,10 @@ func (c *Clerk) takeOver(r request) {
 	r.prev, r.next = nil, nil
 	c.append(&r)
 	if r.kind != open {
-		c.requests[r.id] = &r
+		c.requests.Put(r.id, &r)
 	}
 	if r.call != 0 {
-		c.calls[r.call] = &r
+		c.calls.Put(r.call, &r)
 	}
 	if r.session != nil {
 		s := *r.session
@@ -71,7 +71,7 @@ func (c *Clerk) AppendState(b []byte) []byte {
 	b = appendInt(b, c.ask.wait, c.ask.failures)
 	b = binary.AppendUvarint(b, c.random)
 
-	all := len(c.requests) + c.opening
+	all := c.requests.Len() + c.opening
 	ranks := make(map[*request]int, all)
 	b = appendInt(b, all)
 	for r := range c.inOrder() {

@@ -233,7 +233,7 @@ func checkClerk(t require.TestingT, c *Clerk) {
 			opening++
 		} else {
 			byID++
-			require.Same(t, r, c.requests[r.id])
+			require.Same(t, r, c.requests.Get(r.id))
 		}
 		waits := slices.Contains(c.waiting, r)
 		require.Equal(t, r.kind == update && r.session == nil, waits)
@@ -244,7 +244,7 @@ func checkClerk(t require.TestingT, c *Clerk) {
 		}
 		if r.call != 0 {
 			calls[r.call] = true
-			require.Same(t, r, c.calls[r.call])
+			require.Same(t, r, c.calls.Get(r.call))
 			require.Positive(t, r.sent)
 			require.Zero(t, r.wait)
 		}
@@ -252,9 +252,9 @@ func checkClerk(t require.TestingT, c *Clerk) {
 		require.True(t, r.call != 0 || r.wait > 0 || waits || c.ask.underway || c.ask.wait > 0,
 			"request %d (kind %d) is forgotten", r.id, r.kind)
 	}
-	require.Len(t, c.calls, len(calls))
+	require.Equal(t, len(calls), c.calls.Len())
 	require.Same(t, before, c.last)
-	require.Len(t, c.requests, byID)
+	require.Equal(t, byID, c.requests.Len())
 	require.Equal(t, opening, c.opening)
 	require.True(t, slices.IsSortedFunc(c.waiting, inPlace), "first come, first served")
 	require.Len(t, c.sessions, owned+len(c.free))
