@@ -489,7 +489,11 @@ func (l *link) handOver() (c *call, seq uint64) {
 	for len(l.queue) > 0 {
 		c := l.queue[0]
 		l.queue[0] = nil
-		l.queue = l.queue[1:]
+		if len(l.queue) > 1 {
+			l.queue = l.queue[1:]
+		} else {
+			l.queue = l.queue[:0] // its memory is used again
+		}
 		if l.room != nil {
 			close(l.room)
 			l.room = nil
