@@ -53,6 +53,9 @@ type loop struct {
 
 	replies  replies
 	answered []*handler // connections with answers to be sent
+	// together: more than one connection was answered last time. Their clients may be
+	// back soon.
+	together bool
 
 	arrivals []*arrival // Replicate calls of this batch, to be answered with its messages
 	links    map[linkName]*link
@@ -269,6 +272,9 @@ func (l *loop) carryOut() {
 	clear(l.arrivals)
 	l.arrivals = l.arrivals[:0]
 	l.server.transport.Flush() // first, for answers wait for what the backup says
+	if n := len(l.answered); n > 0 {
+		l.together = n > 1
+	}
 	for i, h := range l.answered {
 		h.answered = false
 		h.conn.Flush()
@@ -276,6 +282,9 @@ func (l *loop) carryOut() {
 	}
 	l.answered = l.answered[:0]
 }
+
+// others reports whether others may be about to bring requests.
+func (l *loop) others() bool { return l.waiters.some() || l.together }
 
 func (l *loop) leave(left chan struct{}) {
 	l.leaving = append(l.leaving, left)

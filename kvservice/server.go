@@ -109,7 +109,7 @@ func Start(monitorAddr, addr string, opts ...Option) (*KVServer, error) {
 		monitor: monitor,
 		gone:    make(chan struct{}),
 	}
-	s.turn = turn{bell: make(chan struct{}, 1), waits: s.loop.waits, work: s.loop.work}
+	s.turn = turn{bell: make(chan struct{}, 1), waits: s.loop.waits, work: s.loop.work, others: s.loop.others}
 	s.news, s.inbox = newMailbox[event](inboxSize, s.turn.ring), newMailbox[event](inboxSize, s.turn.ring)
 	peers := o
 	peers.dial = s.motion.dial(o.dial)

@@ -55,6 +55,9 @@ func (w *waiters) remove(id uint64) (who waiter, ok bool) {
 	return who, true
 }
 
+// some reports whether there are any.
+func (w *waiters) some() bool { return len(w.free) < len(w.places) }
+
 func (l *loop) submit(req *replica.Request, who waiter) {
 	req.ID = l.waiters.add(who)
 	l.core.Submit(*req)
