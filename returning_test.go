@@ -35,10 +35,11 @@ func TestBackupThatReturnsIsSentWhatItMissed(t *testing.T) {
 	c.waitRoles("a", "b")
 	c.waitInSync()
 	a, b := c.server("a").Status(), c.server("b").Status()
-	require.Greater(t, a.Transfers, before.Transfers)
-	require.Equal(t, a.Transfers-before.Transfers, a.Deltas)
-	require.Equal(t, a.Deltas, b.DeltaInstalls)
-	require.Equal(t, b.DeltaInstalls+1, b.Installs, "the first was of everything")
+	// On a busy machine it may be dropped and return once more.
+	require.Positive(t, b.DeltaInstalls)
+	require.Equal(t, b.DeltaInstalls+1, b.Installs, "the first was of everything, and no other")
+	require.GreaterOrEqual(t, a.Deltas, b.DeltaInstalls)
+	require.GreaterOrEqual(t, a.Transfers, before.Transfers+a.Deltas)
 	put(1000)
 
 	c.kill("a")
