@@ -56,7 +56,7 @@ func (m *promptMonitor) Get(_ *tandem.ViewArgs, reply *tandem.ViewReply) error {
 	return nil
 }
 
-func servePrompt(b *testing.B, name, addr string, receiver func(*rpcnet.Conn) any) {
+func servePrompt(b testing.TB, name, addr string, receiver func(*rpcnet.Conn) any) {
 	l, err := rpcnet.Listen(addr)
 	require.NoError(b, err)
 	s := rpcnet.NewServer(rpcnet.ServerConfig{Service: func(c *rpcnet.Conn) (string, any) { return name, receiver(c) }})

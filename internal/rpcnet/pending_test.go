@@ -1,7 +1,12 @@
 package rpcnet
 
 import (
+	"encoding/gob"
+	"io"
+	"net/rpc"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,4 +66,36 @@ func TestMemoryOfACallIsUsedAgain(t *testing.T) {
 		}
 		require.Greater(t, again, 100)
 	}
+}
+
+// A server may answer what it has not yet read. Then the answer is taken, but the call is
+// not free before its request has been written: if that fails, the writer looks at it.
+func TestCallAnsweredTooSoonIsNotFreeUntilItIsWritten(t *testing.T) {
+	addr := filepath.Join(t.TempDir(), "s")
+	listener, err := Listen(addr)
+	require.NoError(t, err)
+	defer listener.Close()
+	tr := client(t, TransportConfig{})
+	var p Pending
+	var reply Msg
+	answered := make(chan error, 1)
+	args := &Msg{N: 1, Text: strings.Repeat("x", 8<<20)} // no socket takes it at once
+	require.NoError(t, p.Queue(tr, addr, "Probe.Same", args, &reply, func(err error) { answered <- err }))
+	tr.Flush()
+
+	nc, err := listener.Accept()
+	require.NoError(t, err)
+	defer nc.Close()
+	var first [1]byte
+	_, err = nc.Read(first[:]) // it is being written
+	require.NoError(t, err)
+	enc := gob.NewEncoder(nc)
+	require.NoError(t, enc.Encode(&rpc.Response{ServiceMethod: "Probe.Same", Seq: 1}))
+	require.NoError(t, enc.Encode(&Msg{N: 2}))
+	require.NoError(t, <-answered)
+	require.Equal(t, 2, reply.N)
+	require.False(t, p.Free())
+
+	go io.Copy(io.Discard, nc) // ends with the connection
+	eventually(t, "free", p.Free)
 }
