@@ -97,6 +97,7 @@ func TestSettingsThatMakeNoSense(t *testing.T) {
 		{[]string{"--rounds", "0"}, "0 rounds: must be at least one"},
 		{[]string{"--trials", "0"}, "0 trials: must be at least one"},
 		{[]string{"--duration", "0s"}, "duration 0s: must be more than zero"},
+		{[]string{"--keys", "-1"}, "-1 keys: must be at least 256, one for each client"},
 		{[]string{"--keys", "100", "--clients", "1"}, "100 keys: must be at least 256, one for each client"},
 		{[]string{"--value-size", "3"}, "values of 3 bytes: must be at least 16, to hold what is checked"},
 		{[]string{"more"}, `"more": there are no arguments, only flags`},

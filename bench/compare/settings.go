@@ -121,6 +121,9 @@ func (s *settings) check() error {
 			return fmt.Errorf("system %q: no name begins so; there are %s", name, strings.Join(systemNames(), ", "))
 		}
 	}
+	if least := max(openClients, failoverClients); s.Keys < least {
+		return fmt.Errorf("%d keys: must be at least %d, one for each client", s.Keys, least)
+	}
 	for _, clients := range s.Clients {
 		if clients < 1 || clients > s.Keys {
 			return fmt.Errorf("%d clients: must be from 1 to the number of keys, %d", clients, s.Keys)
@@ -143,8 +146,6 @@ func (s *settings) check() error {
 		return fmt.Errorf("rest %v: must not be negative", s.Rest)
 	case s.ValueSize < bench.ValueSizeMin:
 		return fmt.Errorf("values of %d bytes: must be at least %d, to hold what is checked", s.ValueSize, bench.ValueSizeMin)
-	case s.Keys < max(openClients, failoverClients):
-		return fmt.Errorf("%d keys: must be at least %d, one for each client", s.Keys, openClients)
 	case s.MemoryKeys < openClients:
 		return fmt.Errorf("%d keys to measure memory with: must be at least %d", s.MemoryKeys, openClients)
 	case s.tandem == "":
