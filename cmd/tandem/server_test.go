@@ -249,6 +249,9 @@ func TestServersOfAHealthyClusterLogViewsAndRoles(t *testing.T) {
 		}
 		once := make(map[string]bool)
 		for line := range strings.Lines(log) {
+			if strings.Contains(line, `msg="the view service `) {
+				continue // a ping was answered late: the machine is busy
+			}
 			about := regexp.MustCompile(`level=INFO msg=("in sync" .* view=\d+|view .* number=\d+|leaving|"left in order")`).FindString(line)
 			require.NotEmpty(t, about, "server %d: %s", i, line)
 			require.False(t, once[about], "server %d: twice: %s", i, line)
