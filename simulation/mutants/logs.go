@@ -82,7 +82,7 @@ var logs = []Mutant{
 	}, {
 		Name: "lost-at-the-bound", Rules: []string{"L5"},
 		Story: "When one of those that wait finds no room, those behind it are forgotten.",
-		Edits: []Edit{{replicaAsk, "q.parked = append(q.parked, waiting[i:]...)\n", "q.parked = append(q.parked, waiting[i])\n"}},
+		Edits: []Edit{{replicaAsk, "q.parked = waiting[i:]\n", "q.parked = waiting[i : i+1]\n"}},
 	}, {
 		Name: "time-falls", Rules: []string{"L6"},
 		Story: "The primary stamps entries with its own clock, also where that is behind the log's time.",
