@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync"
 	"time"
 
@@ -53,7 +52,7 @@ func (l *clientLoop) run() {
 			l.work()
 		case <-c.turn.bell:
 			c.turn.Lock()
-			runtime.Gosched() // as offerTogether does
+			c.turn.letOthersGoFirst()
 			l.work()
 		}
 		c.turn.pass()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -129,7 +128,7 @@ func (s *KVServer) run() {
 			}
 		case <-s.turn.bell:
 			s.turn.Lock()
-			runtime.Gosched() // as offerTogether does
+			s.turn.letOthersGoFirst()
 			l.work()
 		}
 		s.turn.pass()

@@ -18,7 +18,7 @@ type turn struct {
 	waits func() bool   // whether there is work
 	work  func()        // does what there is, called with the turn held
 	// others reports whether others may be about to bring requests, called with the
-	// turn held. Nil: they always may.
+	// turn held.
 	others func() bool
 }
 
@@ -35,11 +35,17 @@ func (t *turn) offer() {
 // first costs a wakened thread where there are none.
 func (t *turn) offerTogether() {
 	if t.waits() && t.TryLock() {
-		if t.others == nil || t.others() {
-			runtime.Gosched()
-		}
+		t.letOthersGoFirst()
 		t.work()
 		t.pass()
+	}
+}
+
+// letOthersGoFirst gives those time who may be about to bring requests. It is called with
+// the turn held.
+func (t *turn) letOthersGoFirst() {
+	if t.others() {
+		runtime.Gosched()
 	}
 }
 

@@ -25,7 +25,7 @@ type turned struct {
 func newTurned(t *testing.T, max int) *turned {
 	c := new(turned)
 	c.inbox = newMailbox[chan struct{}](max, c.turn.ring)
-	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: c.work}
+	c.turn = turn{bell: make(chan struct{}, 1), waits: c.inbox.waits, work: c.work, others: func() bool { return true }}
 	ctx, cancel := context.WithCancel(t.Context())
 	var waits sync.WaitGroup
 	waits.Go(func() {

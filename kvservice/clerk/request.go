@@ -42,7 +42,7 @@ func kindOf(req *Request) kind {
 }
 
 // request is one that is not done. It is in one of four states: waiting for a
-// session (an update whose session is zero), under way (call is not zero),
+// session (an update whose session is nil), under way (call is not zero),
 // backing off (wait is not zero), or ready and held up by the lack of a primary.
 type request struct {
 	place      uint64
